@@ -23,14 +23,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    database_url: SecretStr = Field(
-        description="SQLAlchemy URL of Gauntlet's database (postgresql+psycopg://…)"
-    )
+    database_url: SecretStr = Field(description="SQLAlchemy URL of Gauntlet's database (postgresql+psycopg://…)")
     store_url: str = Field(description="the object store: file:///folder or s3://bucket/prefix")
     store_endpoint_url: str = Field("", description="S3-compatible endpoint; empty for AWS")
-    store_pod_endpoint_url: str = Field(
-        "", description="the same endpoint as pods reach it; empty for the same"
-    )
+    store_pod_endpoint_url: str = Field("", description="the same endpoint as pods reach it; empty for the same")
     store_claim: str = Field(
         "gauntlet-store", description="with a file:// store, the PersistentVolumeClaim that shows it to pods"
     )
@@ -39,16 +35,10 @@ class Settings(BaseModel):
     namespace: str = Field("gauntlet", description="where pods run when nothing else is said")
     runner_image: str = Field("gauntlet/runner-python:dev", description="image of pods that run Python tests")
     image_pull_policy: str = Field("IfNotPresent", description="imagePullPolicy of every container")
-    service_account: str = Field(
-        "", description="service account of test pods; empty for the namespace's default"
-    )
-    definitions_root: str = Field(
-        "include", description="the folder with suites/, experiments/ and their like"
-    )
+    service_account: str = Field("", description="service account of test pods; empty for the namespace's default")
+    definitions_root: str = Field("include", description="the folder with suites/, experiments/ and their like")
     heartbeat_seconds: float = Field(5.0, gt=0, description="seconds between two heartbeats of an attempt")
-    pod_poll_seconds: float = Field(
-        0.5, gt=0, description="seconds between two looks at a pod that is not watched"
-    )
+    pod_poll_seconds: float = Field(0.5, gt=0, description="seconds between two looks at a pod that is not watched")
     pod_start_timeout_seconds: int = Field(600, gt=0, description="how long a pod may stay Pending")
     pod_retention_seconds: int = Field(3600, ge=0, description="how long finished pods stay for kubectl")
     run_retention_days: int = Field(90, gt=0, description="how long results, reports and artifacts are kept")

@@ -77,12 +77,8 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.SUBMITTED: frozenset({State.VALIDATING, State.QUEUED, State.REJECTED, State.CANCELLED}),
     State.VALIDATING: frozenset({State.REJECTED, State.QUEUED}),
     State.QUEUED: frozenset({State.SCHEDULED, State.CANCELLED, State.EXPIRED, State.FAILED}),
-    State.SCHEDULED: frozenset(
-        {State.INITIALIZING, State.FAILED, State.CANCELLED, State.TIMEOUT, State.REJECTED}
-    ),
-    State.INITIALIZING: frozenset(
-        {State.RUNNING, State.FAILED, State.CANCELLED, State.TIMEOUT, State.REJECTED}
-    ),
+    State.SCHEDULED: frozenset({State.INITIALIZING, State.FAILED, State.CANCELLED, State.TIMEOUT, State.REJECTED}),
+    State.INITIALIZING: frozenset({State.RUNNING, State.FAILED, State.CANCELLED, State.TIMEOUT, State.REJECTED}),
     State.RUNNING: frozenset({State.COMPLETING, State.FAILED, State.CANCELLED, State.TIMEOUT}),
     State.COMPLETING: frozenset({State.COMPLETED, State.FAILED, State.TIMEOUT, State.CANCELLED}),
     State.COMPLETED: frozenset({State.CLEANUP}),
