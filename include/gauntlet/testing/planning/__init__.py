@@ -1,0 +1,1 @@
+"""How a suite's cases are shared out over pods. Pure: durations and cases in, shards out."""
