@@ -37,6 +37,10 @@ class Settings(BaseModel):
     image_pull_policy: str = Field("IfNotPresent", description="imagePullPolicy of every container")
     service_account: str = Field("", description="service account of test pods; empty for the namespace's default")
     definitions_root: str = Field("include", description="the folder with suites/, experiments/ and their like")
+    folder_roots: str = Field(
+        "",
+        description="folders, separated by ':', that content of type folder may come from; empty: definitions_root",
+    )
     heartbeat_seconds: float = Field(5.0, gt=0, description="seconds between two heartbeats of an attempt")
     pod_poll_seconds: float = Field(0.5, gt=0, description="seconds between two looks at a pod that is not watched")
     pod_start_timeout_seconds: int = Field(600, gt=0, description="how long a pod may stay Pending")
