@@ -42,7 +42,9 @@ class Settings(BaseModel):
         description="folders, separated by ':', that content of type folder may come from; empty: definitions_root",
     )
     heartbeat_seconds: float = Field(5.0, gt=0, description="seconds between two heartbeats of an attempt")
-    pod_poll_seconds: float = Field(0.5, gt=0, description="seconds between two looks at a pod that is not watched")
+    silence_seconds: float = Field(
+        60.0, gt=0, description="after how long without a sign of life a running attempt counts as lost"
+    )
     pod_start_timeout_seconds: int = Field(600, gt=0, description="how long a pod may stay Pending")
     pod_retention_seconds: int = Field(3600, ge=0, description="how long finished pods stay for kubectl")
     run_retention_days: int = Field(90, gt=0, description="how long results, reports and artifacts are kept")

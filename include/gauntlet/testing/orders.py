@@ -9,9 +9,10 @@ from dataclasses import asdict
 
 from gauntlet import __version__
 from gauntlet.agent import contract
+from gauntlet.kube import secrets
 from gauntlet.testing.content import ArtifactContent, FolderContent, InlineContent, PackageContent
 from gauntlet.testing.frameworks.base import Command, framework
-from gauntlet.testing.suite import SECRET_REFERENCE, TestSuite
+from gauntlet.testing.suite import TestSuite
 
 _DISTRIBUTION_SUFFIX = ".whl"
 
@@ -47,12 +48,12 @@ def environment_for_pod(suite: TestSuite, *, cache_folder: str, resolution_ttl_s
 
 def plain_environment(suite: TestSuite) -> dict[str, str]:
     """Variables whose values hold no secret: they travel in the order."""
-    return {name: value for name, value in suite.environment().items() if not SECRET_REFERENCE.search(value)}
+    return {name: value for name, value in suite.environment().items() if not secrets.refers(value)}
 
 
 def secret_environment(suite: TestSuite) -> dict[str, str]:
     """Variables that refer to secrets: they are set on the pod by reference, and the order names them only."""
-    return {name: value for name, value in suite.environment().items() if SECRET_REFERENCE.search(value)}
+    return {name: value for name, value in suite.environment().items() if secrets.refers(value)}
 
 
 def inventory_key(suite: TestSuite, content: contract.Content, environment: contract.Environment) -> str:

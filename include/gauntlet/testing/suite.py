@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gauntlet.definitions.base import CONTROL_CHARACTERS, Definition, Model
+from gauntlet.kube import secrets
 from gauntlet.testing.content import Content
 
 TestType = Literal["pytest", "playwright", "selenium", "cypress", "postman", "k6", "jmeter", "custom"]
@@ -21,7 +22,6 @@ _BYTES = re.compile(r"\d+(\.\d+)?(Ki|Mi|Gi|Ti|k|M|G|T)?")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _RESERVED_ENV = re.compile(r"(GAUNTLET_|DEVCLUSTER_|LD_|KUBERNETES_).*|PYTHONPATH|PYTHONHOME")
-SECRET_REFERENCE = re.compile(r"\$\{secrets\.(?:(?P<name>[a-z0-9][-a-z0-9.]*)/)?(?P<key>[-._a-zA-Z0-9]+)\}")
 
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -63,7 +63,7 @@ def _environment(value: dict[str, str]) -> dict[str, str]:
             raise ValueError(f"a variable of your own; {name} is Gauntlet's or the loader's")
         if "\x00" in text:
             raise ValueError(f"{name}: a value without null bytes")
-        if "${secrets." in SECRET_REFERENCE.sub("", text):
+        if secrets.is_malformed(text):
             raise ValueError(f"{name}: a reference such as ${{secrets.api_key}} or ${{secrets.my-secret/api_key}}")
     return value
 

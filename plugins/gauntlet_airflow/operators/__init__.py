@@ -1,0 +1,1 @@
+"""Operators: each hands one decision to the domain and does what it says."""
