@@ -26,24 +26,27 @@ class MigrationError(GauntletError):
     """A database cannot be brought to its newest schema."""
 
 
-def up_to_date(paths: StackPaths, server: postgres.Server) -> bool:
-    """Whether :func:`migrate` was done for these versions on this very PostgreSQL cluster."""
-    stamp = _stamp_file(paths)
-    return stamp.is_file() and stamp.read_text(encoding="utf-8") == _stamp(server)
-
-
-def migrate(paths: StackPaths, server: postgres.Server, keys: Keys, env: Mapping[str, str]) -> None:
-    """Make both databases and their roles, and run all migrations.
+def migrate(paths: StackPaths, server: postgres.Server, keys: Keys, env: Mapping[str, str]) -> list[str]:
+    """Make both databases and their roles, and run the migrations that were not run for these versions yet.
 
     :param env: the whole environment of an Airflow component.
+    :returns: the databases that were brought up to date.
     :raises MigrationError: Airflow's migrations failed; with the end of their output and its log.
     """
+    done = _read_stamp(paths)
+    wanted = _stamp(server, env)
+    if done == wanted:
+        return []
     postgres.ensure_databases(server, {"airflow": keys.postgres_airflow, "gauntlet": keys.postgres_gauntlet})
-    _migrate_airflow(paths, env)
-    from gauntlet.storage import migrations
+    renewed = [name for name in ("airflow", "gauntlet") if done.get(name) != wanted[name]]
+    if "airflow" in renewed:
+        _migrate_airflow(paths, env)
+    if "gauntlet" in renewed:
+        from gauntlet.storage import migrations
 
-    migrations.upgrade(env["GAUNTLET_DATABASE_URL"])
-    write_private(_stamp_file(paths), _stamp(server))
+        migrations.upgrade(env["GAUNTLET_DATABASE_URL"])
+    write_private(_stamp_file(paths), json.dumps(wanted))
+    return renewed
 
 
 def _migrate_airflow(paths: StackPaths, env: Mapping[str, str]) -> None:
@@ -68,12 +71,26 @@ def _stamp_file(paths: StackPaths) -> Path:
     return paths.run / "migrated.json"
 
 
-def _stamp(server: postgres.Server) -> str:
+def _read_stamp(paths: StackPaths) -> dict[str, str]:
+    try:
+        stamp: dict[str, str] = json.loads(_stamp_file(paths).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stamp
+
+
+def _stamp(server: postgres.Server, env: Mapping[str, str]) -> dict[str, str]:
+    """Database → what its schema was or would be made from, on which PostgreSQL cluster."""
     import psycopg
 
     with psycopg.connect(server.url()) as connection:
         row = connection.execute("SELECT system_identifier FROM pg_control_system()").fetchone()
-    return json.dumps({"cluster": row and row[0], "airflow": version("apache-airflow"), "gauntlet": _revisions()})
+    cluster = str(row[0]) if row else ""
+    where = hashlib.sha256(env["GAUNTLET_DATABASE_URL"].encode()).hexdigest()
+    return {
+        "airflow": f"{cluster} {version('apache-airflow')}",
+        "gauntlet": f"{cluster} {where} {_revisions()}",
+    }
 
 
 def _revisions() -> str:

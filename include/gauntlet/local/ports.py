@@ -8,8 +8,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gauntlet.errors import GauntletError
+from gauntlet.local.programs import MARKER
+
+if TYPE_CHECKING:
+    import psutil
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_UI_PORT = 8080
@@ -95,7 +100,21 @@ def holder_of(port: int) -> Holder | None:
         try:
             connections = process.net_connections(kind="tcp")
             if any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections):
-                return Holder(process.pid, process.name(), process.environ().get("GAUNTLET_STACK"))
+                return Holder(process.pid, process.name(), _stack_of(process))
         except (psutil.Error, OSError):
             continue
+    return None
+
+
+def _stack_of(process: psutil.Process) -> str | None:
+    """The marker of a process or of the nearest one above it: servers write their titles over their own."""
+    import psutil
+
+    for each in (process, *process.parents()):
+        try:
+            stack = each.environ().get(MARKER)
+        except (psutil.Error, OSError):
+            continue
+        if stack:
+            return stack
     return None

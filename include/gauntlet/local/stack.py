@@ -176,11 +176,11 @@ class Stack:
         if postgres.initialise(home, keys.postgres_admin):
             say("a new PostgreSQL cluster", time.monotonic() - started)
         starter.bring_up([plan.program(POSTGRES)], lambda _: postgres.problem_of(server))
-        if not databases.up_to_date(self.paths, server):
-            started = time.monotonic()
-            airflow = plan.program(AIRFLOW[0])
-            databases.migrate(self.paths, server, keys, {**airflow.surroundings, **airflow.env})
-            say("databases", time.monotonic() - started)
+        started = time.monotonic()
+        airflow = plan.program(AIRFLOW[0])
+        renewed = databases.migrate(self.paths, server, keys, {**airflow.surroundings, **airflow.env})
+        if renewed:
+            say(f"schema of {' and '.join(renewed)}", time.monotonic() - started)
         if plan.cluster.own:
             kubeconfig = plan.cluster.kubeconfig
             starter.bring_up([plan.program(FURNISHER)], lambda _: None)
@@ -272,7 +272,8 @@ class Stack:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        with (self.paths.run / "lock").open("w") as file:
+        descriptor = os.open(self.paths.run / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 

@@ -157,6 +157,7 @@ class Supervisor:
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(conf)],
             env={**env, MARKER: str(self._paths.state)},
             cwd=self._paths.state,
+            umask=0o077,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -204,13 +205,18 @@ class Supervisor:
 
     def shutdown(self, timeout_seconds: float = 60) -> None:
         """Stop everything that still runs and end supervisord itself."""
+        import psutil
+
+        pid = self.pid()
         with contextlib.suppress(OSError, XmlRpcError):
             self._call("shutdown")
-        deadline = time.monotonic() + timeout_seconds
-        while _pid_file(self._paths).exists() and self.alive():
-            if time.monotonic() > deadline:
-                raise SupervisorError(f"supervisord did not end within {timeout_seconds:g} s")
-            time.sleep(0.05)
+        try:
+            if pid is not None:
+                psutil.Process(pid).wait(timeout_seconds)
+        except psutil.NoSuchProcess:
+            return
+        except psutil.TimeoutExpired:
+            raise SupervisorError(f"supervisord did not end within {timeout_seconds:g} s") from None
 
     def _tolerating(self, fault_code: int, method: str, *arguments: Any) -> None:
         try:
