@@ -81,15 +81,16 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.INITIALIZING: frozenset({State.RUNNING, State.FAILED, State.CANCELLED, State.TIMEOUT, State.REJECTED}),
     State.RUNNING: frozenset({State.COMPLETING, State.FAILED, State.CANCELLED, State.TIMEOUT}),
     State.COMPLETING: frozenset({State.COMPLETED, State.FAILED, State.TIMEOUT, State.CANCELLED}),
-    State.COMPLETED: frozenset({State.CLEANUP}),
+    # A person may clear a finished run in Airflow; then it is judged anew, whatever it was.
+    State.COMPLETED: frozenset({State.RETRYING, State.CLEANUP}),
     State.FAILED: frozenset({State.RETRYING, State.CLEANUP}),
     State.TIMEOUT: frozenset({State.RETRYING, State.CLEANUP}),
     State.RETRYING: frozenset({State.SCHEDULED}),
-    State.CANCELLED: frozenset({State.CLEANUP}),
+    State.CANCELLED: frozenset({State.RETRYING, State.CLEANUP}),
     State.EXPIRED: frozenset({State.CLEANUP}),
     State.REJECTED: frozenset(),
-    State.CLEANUP: frozenset({State.ARCHIVED}),
-    State.ARCHIVED: frozenset(),
+    State.CLEANUP: frozenset({State.RETRYING, State.ARCHIVED}),
+    State.ARCHIVED: frozenset({State.RETRYING}),
 }
 
 #: States in which the verdict stands.
