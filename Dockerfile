@@ -38,9 +38,10 @@ COPY pyproject.toml README.md LICENSE ./
 COPY include/ include/
 COPY plugins/ plugins/
 COPY dags/ dags/
+COPY config/ config/
 # Editable, as in a checkout: dags, plugins and the command line import one and the same package.
 RUN uv pip install --no-deps --editable . \
- && /opt/venv/bin/python -m compileall -q include plugins dags
+ && /opt/venv/bin/python -m compileall -q include plugins dags config
 
 FROM base AS airflow
 # tini reaps what tasks leave behind; git serves Airflow's git bundles.
@@ -79,19 +80,17 @@ RUN apt-get update \
  && useradd --uid 65532 --user-group --no-log-init --no-create-home --home-dir /tmp runner
 COPY --from=runner-builder /out/uv /usr/local/bin/uv
 COPY --from=runner-builder /opt/gauntlet /opt/gauntlet
-# The agent's folder goes into the path of the agent's own process. An ENV would hand it to every test as well, and a
-# suite must never import what belongs to Gauntlet.
-COPY --chmod=0755 <<'SCRIPT' /usr/local/bin/gauntlet-agent
-#!/bin/sh
-exec env PYTHONPATH=/opt/gauntlet python3 -m gauntlet.agent "$@"
-SCRIPT
-# HOME lies on /tmp because a restricted pod has a read-only root and an emptyDir there.
-ENV HOME=/tmp \
+# The path is for the agent's own process: it builds the environment of every tool and installer it starts from
+# nothing, so a suite can neither import Gauntlet nor see the agent's variables.
+# HOME lies on /tmp because a restricted pod has a read-only root and an emptyDir there. A suite that wants another Python
+# is told so at once, instead of fetching an interpreter in each pod: it takes an image built with that one.
+ENV PYTHONPATH=/opt/gauntlet \
+    HOME=/tmp \
     TMPDIR=/tmp \
     UV_PYTHON_DOWNLOADS=never
 WORKDIR /tmp
 USER 65532:65532
-ENTRYPOINT ["gauntlet-agent"]
+ENTRYPOINT ["python3", "-m", "gauntlet.agent"]
 
 # ---------------------------------------------------------------- domain: include/gauntlet without Airflow
 FROM builder AS domain-builder
@@ -106,8 +105,13 @@ with open("pyproject.toml", "rb") as file:
 print("\n".join(line for line in wanted if not left_out.match(line)))
 PYTHON
 RUN uv pip install --constraint requirements.txt --requirement domain.txt
-COPY include/gauntlet/ /opt/gauntlet/gauntlet/
-RUN /opt/venv/bin/python -m compileall -q /opt/gauntlet
+COPY README.md LICENSE ./
+COPY include/gauntlet/ include/gauntlet/
+COPY plugins/gauntlet_airflow/ plugins/gauntlet_airflow/
+# Installed, not copied: frameworks, brokers, providers and checks are found by entry points, which are metadata. The
+# part for Airflow is in the same distribution and has nothing to import here.
+RUN uv pip install --no-deps . \
+ && rm -r /opt/venv/lib/python*/site-packages/gauntlet_airflow
 
 FROM base AS domain
 RUN apt-get update \
@@ -115,10 +119,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 65532 --user-group --no-log-init --no-create-home --home-dir /tmp runner
 COPY --from=domain-builder /opt/venv /opt/venv
-COPY --from=domain-builder /opt/gauntlet /opt/gauntlet
 ENV PATH=/opt/venv/bin:$PATH \
     VIRTUAL_ENV=/opt/venv \
-    PYTHONPATH=/opt/gauntlet \
     HOME=/tmp \
     TMPDIR=/tmp
 WORKDIR /tmp
