@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gauntlet.local import preflight
 from gauntlet.local.airflow_settings import ADMIN_USER
 from gauntlet.local.stack import Component, Description, Stack
 
@@ -58,7 +57,7 @@ def doctor() -> int:
     :returns: the exit code: 0 when nothing keeps the stack from starting, else 1.
     """
     stack = Stack()
-    findings = preflight.examine(stack.env, stack.paths)
+    findings = stack.examine()
     for finding in findings:
         sign = "[red]✗[/]" if finding.fatal else "[yellow]![/]"
         _out.print(f"{sign} {escape(str(finding))}")
@@ -73,10 +72,10 @@ def _step(what: str, seconds: float) -> None:
 
 def _where(stack: Stack, description: Description) -> str:
     cluster = "devcluster on this machine" if description.own_cluster else f"the cluster of {description.kubeconfig}"
+    kubeconfig, password = _short(Path(description.kubeconfig)), _short(stack.paths.admin_password)
     return (
-        f"Airflow   [bold]{description.ui_url}[/]  user {ADMIN_USER}, password: cat {_short(stack.paths.admin_password)}\n"
-        f"pods      {escape(cluster)}: kubectl --kubeconfig {_short(Path(description.kubeconfig))} get pods"
-        " -A\n"
+        f"Airflow   [bold]{description.ui_url}[/]  user {ADMIN_USER}, password: cat {password}\n"
+        f"pods      {escape(cluster)}: kubectl --kubeconfig {kubeconfig} get pods -A\n"
         f"results   {escape(description.store_url)}\n"
         f"logs      {_short(stack.paths.logs)}"
     )

@@ -78,7 +78,7 @@ def _stack_of(process: psutil.Process) -> str | None:
         return None
 
 
-def end_all(state: Path, session: int | None, patience_seconds: float = 10) -> list[str]:
+def end_all(state: Path, session: int | None, patience_seconds: float = 5) -> list[str]:
     """End every process of the stack: first politely, PostgreSQL last, then by force.
 
     :returns: the names of the processes that were there.

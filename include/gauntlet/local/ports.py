@@ -5,6 +5,7 @@ A port once chosen is kept in stack.json, so that kubeconfigs and URLs stay vali
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -89,6 +90,7 @@ class Holder:
 
     pid: int
     name: str
+    session: int | None
     stack: str | None  # the state folder of the Gauntlet stack it belongs to
 
 
@@ -100,7 +102,7 @@ def holder_of(port: int) -> Holder | None:
         try:
             connections = process.net_connections(kind="tcp")
             if any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections):
-                return Holder(process.pid, process.name(), _stack_of(process))
+                return Holder(process.pid, process.name(), os.getsid(process.pid), _stack_of(process))
         except (psutil.Error, OSError):
             continue
     return None

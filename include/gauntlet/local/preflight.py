@@ -52,12 +52,17 @@ def python_finding(version: tuple[int, int]) -> Finding | None:
     return Finding(f"This is Python {found}, Gauntlet needs 3.11 to 3.13", "Run `make clean install PYTHON=python3.12`")
 
 
-def port_finding(port: int, *, free: bool, holder: ports.Holder | None, state: str) -> Finding | None:
+def port_finding(
+    port: int, *, free: bool, holder: ports.Holder | None, state: str, session: int | None
+) -> Finding | None:
     """The UI's port must be free, or be this stack's own.
 
     :param state: this stack's state folder.
+    :param session: the session of its supervisord, when it was started before.
     """
-    if free or (holder is not None and holder.stack == state):
+    if free:
+        return None
+    if holder is not None and (holder.stack == state or (session is not None and holder.session == session)):
         return None
     other = port + 1 if port < 65535 else port - 1
     todo = f"Choose another: GAUNTLET_PORT={other} make up"
@@ -121,18 +126,11 @@ def root_finding(user: int) -> Finding | None:
     )
 
 
-def require(env: Mapping[str, str], paths: StackPaths) -> None:
-    """Refuse to go on when something fatal was found.
+def examine(env: Mapping[str, str], paths: StackPaths, session: int | None) -> list[Finding]:
+    """Everything there is to say about this machine.
 
-    :raises PreflightError: with every fatal finding.
+    :param session: see :func:`port_finding`.
     """
-    fatal = [finding for finding in examine(env, paths) if finding.fatal]
-    if fatal:
-        raise PreflightError(fatal)
-
-
-def examine(env: Mapping[str, str], paths: StackPaths) -> list[Finding]:
-    """Everything there is to say about this machine."""
     import psutil
 
     existing = _existing(paths.state)
@@ -141,7 +139,7 @@ def examine(env: Mapping[str, str], paths: StackPaths) -> list[Finding]:
         folder_finding(existing, writable=os.access(existing, os.W_OK | os.X_OK) and existing.is_dir()),
         disk_finding(existing, shutil.disk_usage(existing).free),
         memory_finding(psutil.virtual_memory().available),
-        _port(env, paths),
+        _port(env, paths, session),
         _cluster(env, paths),
         compiler_finding(_compiler(), wheels_fit=_wheels_fit()),
         root_finding(os.geteuid()),
@@ -149,14 +147,14 @@ def examine(env: Mapping[str, str], paths: StackPaths) -> list[Finding]:
     return [finding for finding in findings if finding is not None]
 
 
-def _port(env: Mapping[str, str], paths: StackPaths) -> Finding | None:
+def _port(env: Mapping[str, str], paths: StackPaths, session: int | None) -> Finding | None:
     try:
         port = ports.ui_port(env)
     except ports.PortError as error:
         return Finding(str(error), "")
     free = ports.is_free(port)
     holder = None if free else ports.holder_of(port)
-    return port_finding(port, free=free, holder=holder, state=str(paths.state))
+    return port_finding(port, free=free, holder=holder, state=str(paths.state), session=session)
 
 
 def _cluster(env: Mapping[str, str], paths: StackPaths) -> Finding | None:

@@ -104,6 +104,11 @@ class Stack:
         env: dict[str, str] = order["env"]
         return env
 
+    def examine(self) -> list[preflight.Finding]:
+        """What on this machine stands in the stack's way."""
+        before = self.description()
+        return preflight.examine(self.env, self.paths, before.session if before else None)
+
     # up
 
     def up(self, say: Say = lambda step, seconds: None) -> Description:
@@ -114,7 +119,9 @@ class Stack:
         :raises GauntletError: a component does not come up; with the end of its log.
         """
         project = project_root(self.env)
-        preflight.require(self.env, self.paths)
+        fatal = [finding for finding in self.examine() if finding.fatal]
+        if fatal:
+            raise preflight.PreflightError(fatal)
         self.paths.make()
         with self._lock():
             keys = load_or_create(self.paths)
