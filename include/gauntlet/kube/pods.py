@@ -7,6 +7,7 @@ token unless one is asked for. This room knows no kind of run: those fill in an 
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -175,3 +176,27 @@ def _volumes(pod: AgentPod) -> list[Json]:
         if claim:
             volumes.append({"name": name, "persistentVolumeClaim": {"claimName": claim}})
     return volumes
+
+
+def finished_before(pods: list[Json], moment: dt.datetime) -> list[str]:
+    """Names of pods whose last container ended before a moment.
+
+    :param pods: as the API lists them.
+    :param moment: with a time zone.
+    """
+    return [
+        pod["metadata"]["name"]
+        for pod in pods
+        if pod.get("status", {}).get("phase") in ("Succeeded", "Failed") and _ended_at(pod) < moment
+    ]
+
+
+def _ended_at(pod: Json) -> dt.datetime:
+    """When a finished pod's last container ended; its creation when none ever started."""
+    status = pod.get("status", {})
+    ends = [
+        over["finishedAt"]
+        for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+        if (over := (container.get("state") or {}).get("terminated")) and over.get("finishedAt")
+    ]
+    return dt.datetime.fromisoformat(max(ends, default=pod["metadata"]["creationTimestamp"]))

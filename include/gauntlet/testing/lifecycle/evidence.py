@@ -1,0 +1,117 @@
+"""Reads what attempts left in the object store, tolerantly: what cannot be read becomes a warning, not a loss."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from gauntlet.agent import contract
+from gauntlet.agent.contract import Case, Manifest, Order
+from gauntlet.storage import layout
+from gauntlet.storage.attempts import AttemptRow
+from gauntlet.testing.lifecycle.installation import store
+from gauntlet.testing.results.model import Artifact, Attempt, Death
+
+_ATTEMPT = re.compile(r"/shards/(\d+)/attempts/(\d+)/")
+_INVENTORY_ATTEMPT = re.compile(r"/inventory/attempts/(\d+)/")
+
+
+def inventory_manifest(execution: str) -> Manifest | None:
+    """The latest manifest of the inventory."""
+    numbers = {
+        int(match[1])
+        for path in store().list(f"{layout.run(execution)}/inventory")
+        if (match := _INVENTORY_ATTEMPT.search(path)) and path.endswith(f"/{layout.MANIFEST}")
+    }
+    if not numbers:
+        return None
+    raw = store().read(f"{layout.inventory_attempt(execution, max(numbers))}/{layout.MANIFEST}")
+    return contract.loads(Manifest, raw.decode())
+
+
+def packed_content(execution: str, attempt: int) -> str:
+    """The checksum of the packed content that an inventory was taken of; empty when none was packed."""
+    raw = store().read(layout.inventory_order(execution, attempt))
+    order = contract.loads(Order, raw.decode())
+    local = order.content.type == "archive" and order.content.sha256 and layout.content(order.content.sha256)
+    return order.content.sha256 if local and local in order.content.url else ""
+
+
+def attempts(execution: str, rows: Mapping[tuple[int, int], AttemptRow]) -> list[Attempt]:
+    """All attempts of all shards: those that left files, and those that only the database knows."""
+    files: dict[tuple[int, int], list[str]] = {key: [] for key in rows if key[0] >= 0}
+    for path in store().list(layout.shards(execution)):
+        match = _ATTEMPT.search(path)
+        if match:
+            files.setdefault((int(match[1]), int(match[2])), []).append(path)
+    return [_attempt(key, paths, rows.get(key)) for key, paths in sorted(files.items())]
+
+
+def artifacts(execution: str, found: list[Attempt]) -> list[Artifact]:
+    """The files that complete attempts say they left."""
+    return [
+        Artifact(
+            type=file.type,
+            name=file.path.rsplit("/", 1)[-1],
+            path=f"{layout.shard_attempt(execution, attempt.shard, attempt.number)}/{file.path}",
+            bytes=file.bytes,
+            content_type=file.content_type,
+            sha256=file.sha256,
+            shard=attempt.shard,
+            attempt=attempt.number,
+        )
+        for attempt in found
+        if attempt.manifest is not None
+        for file in attempt.manifest.files
+    ]
+
+
+def _attempt(key: tuple[int, int], paths: list[str], row: AttemptRow | None) -> Attempt:
+    warnings: list[str] = []
+    manifest: Manifest | None = None
+    cases: list[Case] = []
+    for path in sorted(paths, key=_part_number):
+        if path.endswith(f"/{layout.MANIFEST}"):
+            manifest = _manifest(path, warnings)
+        elif f"/{contract.CASES_FOLDER}/" in path and path.endswith(".jsonl"):
+            cases.extend(_cases(path, warnings))
+    death = None
+    if row is not None and row.cause and row.state == "died":
+        death = Death(row.cause, row.message, row.pod, row.node)
+    return Attempt(
+        shard=key[0],
+        number=key[1],
+        manifest=manifest,
+        cases=tuple(cases),
+        death=death,
+        pod=row.pod if row else "",
+        node=row.node if row else "",
+        started_at=row.started_at.timestamp() if row and row.started_at else 0.0,
+        finished_at=row.finished_at.timestamp() if row and row.finished_at else 0.0,
+        warnings=tuple(warnings),
+    )
+
+
+def _part_number(path: str) -> tuple[int, str]:
+    stem = path.rsplit("/", 1)[-1].split(".", maxsplit=1)[0]
+    return (int(stem) if stem.isdigit() else 0, path)
+
+
+def _manifest(path: str, warnings: list[str]) -> Manifest | None:
+    try:
+        return contract.loads(Manifest, store().read(path).decode())
+    except (ValueError, OSError) as error:
+        warnings.append(f"its manifest cannot be read: {error}")
+        return None
+
+
+def _cases(path: str, warnings: list[str]) -> list[Case]:
+    cases = []
+    for number, line in enumerate(store().read(path).decode(errors="replace").splitlines(), start=1):
+        try:
+            if line.strip():
+                cases.append(contract.from_dict(Case, json.loads(line)))
+        except ValueError as error:
+            warnings.append(f"{path.rsplit('/', 1)[-1]}, line {number} is not a case: {error}")
+    return cases

@@ -1,0 +1,58 @@
+"""The inventory becomes a plan, balanced by what the cases took in earlier runs."""
+
+from __future__ import annotations
+
+import json
+
+from gauntlet.agent import contract
+from gauntlet.errors import GauntletError
+from gauntlet.runs.states import State
+from gauntlet.storage import attempts as rows
+from gauntlet.storage import executions, layout, results
+from gauntlet.testing.lifecycle import attempts, evidence, plans
+from gauntlet.testing.lifecycle.installation import store, transaction
+from gauntlet.testing.planning.shards import CaseToRun, plan_shards
+
+
+class NothingToRunError(GauntletError):
+    """There is no case to run, or the inventory could not be taken."""
+
+
+def plan(public_id: str) -> int:
+    """Plan an execution's shards and keep the plan.
+
+    :returns: how many shards there are.
+    :raises NothingToRunError: when there is nothing to plan.
+    """
+    manifest = evidence.inventory_manifest(public_id)
+    if manifest is None:
+        raise NothingToRunError("the inventory left no manifest")
+    if manifest.state != contract.COMPLETED:
+        raise NothingToRunError(f"{manifest.cause}: {manifest.message}")
+    cases = _inventory(public_id, manifest.attempt)
+    if not cases:
+        raise NothingToRunError("the suite has no tests")
+    with transaction() as connection:
+        execution = executions.get(connection, public_id)
+        durations = results.durations(connection, execution.name)
+        suite = attempts.suite_of(execution)
+        shards = plan_shards(cases, durations, suite.config.parallelism)
+        rows.plan_shards(connection, execution.execution_id, {shard.index: len(shard.case_ids) for shard in shards})
+        if execution.state is State.INITIALIZING:
+            executions.move(connection, execution.execution_id, State.RUNNING)
+    plans.write(
+        public_id,
+        plans.Plan(
+            shards=shards,
+            files={case.id: case.file for case in cases},
+            packed=evidence.packed_content(public_id, manifest.attempt),
+            facts={"environmentLock": manifest.environment_lock} if manifest.environment_lock else {},
+        ),
+    )
+    return len(shards)
+
+
+def _inventory(public_id: str, attempt: int) -> list[CaseToRun]:
+    raw = store().read(f"{layout.inventory_attempt(public_id, attempt)}/{layout.INVENTORY}")
+    entries = (json.loads(line) for line in raw.decode(errors="replace").splitlines() if line.strip())
+    return [CaseToRun(id=entry["id"], file=entry.get("file", "")) for entry in entries]
