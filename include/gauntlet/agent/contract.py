@@ -23,6 +23,9 @@ CANCELLED = "cancelled"
 #: File names inside an attempt's prefix.
 CASES_FOLDER = "cases"
 OUTPUT_LOG = "output.log"
+MANIFEST = "manifest.json"
+HEARTBEAT = "heartbeat.json"
+INVENTORY = "inventory.jsonl"
 
 T = TypeVar("T")
 
@@ -205,10 +208,12 @@ class Manifest:
 
     :param state: ``completed``, ``timeout``, ``could-not-run`` or ``cancelled``.
     :param exit_code: of the tool; None when it was killed or never started.
-    :param cause: a CamelCase word such as ``TimedOut`` or ``EnvironmentFailed``; empty when completed.
+    :param cause: a CamelCase word such as ``TimedOut`` or ``EnvironmentFailed``; empty when completed, except
+        ``ToolDied`` (the cases it left without a result are in error).
     :param message: the cause as a sentence.
     :param details: the last lines of what explains it.
-    :param phases: seconds by phase (``prepare``, ``run``, ``upload``).
+    :param phases: seconds by phase (``fetch``, ``environment``, ``run``, ``upload``).
+    :param warnings: what was left out or went wrong on the side, as sentences.
     """
 
     kind: str
@@ -231,6 +236,7 @@ class Manifest:
     environment_lock: str = ""
     pod: str = ""
     node: str = ""
+    warnings: list[str] = field(default_factory=list)
     version: int = VERSION
 
 
