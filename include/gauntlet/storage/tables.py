@@ -110,6 +110,7 @@ test_executions = Table(
     Index("ix_test_executions_kind_name_submitted_at", "kind", "name", "submitted_at"),
     Index("ix_test_executions_status_submitted_at", "status", "submitted_at"),
     Index("ix_test_executions_submitted_at", "submitted_at"),
+    Index("ix_test_executions_completed_at", "completed_at"),
     Index("ix_test_executions_definition_id", "definition_id"),
 )
 

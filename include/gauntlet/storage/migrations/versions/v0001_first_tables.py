@@ -86,6 +86,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("dag_id", "run_id", name=op.f("uq_test_executions_dag_id_run_id")),
         sa.UniqueConstraint("public_id", name=op.f("uq_test_executions_public_id")),
     )
+    op.create_index("ix_test_executions_completed_at", "test_executions", ["completed_at"], unique=False)
     op.create_index("ix_test_executions_definition_id", "test_executions", ["definition_id"], unique=False)
     op.create_index(
         "ix_test_executions_kind_name_submitted_at", "test_executions", ["kind", "name", "submitted_at"], unique=False
