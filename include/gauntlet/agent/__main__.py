@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from typing import Mapping, Sequence  # noqa: UP035
+from collections.abc import Mapping, Sequence
 
 from gauntlet.agent.contract import Order, loads
 from gauntlet.agent.execution import Stop

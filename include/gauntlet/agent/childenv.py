@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Dict, Mapping, Sequence  # noqa: UP035
 
 _SHARED = re.compile(
     r"(LANG|LC_[A-Z]+|TZ|SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|NODE_EXTRA_CA_CERTS"
@@ -20,13 +20,13 @@ _INSTALLER = re.compile(r"(UV|PIP)_[A-Z0-9_]+")
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
-def _shared(environ: Mapping[str, str]) -> Dict[str, str]:  # noqa: UP006
+def _shared(environ: Mapping[str, str]) -> dict[str, str]:
     values = {name: value for name, value in environ.items() if _SHARED.fullmatch(name)}
     values.setdefault("LANG", "C.UTF-8")
     return values
 
 
-def for_installer(environ: Mapping[str, str], home: Path, scratch: Path) -> Dict[str, str]:  # noqa: UP006
+def for_installer(environ: Mapping[str, str], home: Path, scratch: Path) -> dict[str, str]:
     """Variables for uv or pip: how to reach the index, and nothing of the suite's."""
     values = _shared(environ)
     values.update({name: value for name, value in environ.items() if _INSTALLER.fullmatch(name)})
@@ -44,7 +44,7 @@ def for_tool(
     secrets: Sequence[str],
     plugin_path: str,
     plugin: Mapping[str, str],
-) -> Dict[str, str]:  # noqa: UP006
+) -> dict[str, str]:
     """Variables for the test tool.
 
     :param environ: the pod's own.

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple  # noqa: UP035
+from typing import NamedTuple
 
 from gauntlet.agent.contract import StoredFile
 
@@ -18,7 +19,7 @@ MAX_FILES = 2_000
 MAX_BYTES = 2_000_000_000
 CHUNK_BYTES = 1 << 20
 
-_TYPES: Dict[str, str] = {  # noqa: UP006
+_TYPES: dict[str, str] = {
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"), "screenshot"),
     **dict.fromkeys((".webm", ".mp4", ".avi", ".mkv"), "video"),
     **dict.fromkeys((".log", ".txt", ".out", ".err"), "log"),
@@ -81,10 +82,10 @@ def _matches(root: Path, pattern: str) -> Iterator[Path]:
             yield path
 
 
-def reports(results: Path, wanted: Sequence[Dict[str, str]]) -> Tuple[List[Found], List[str]]:  # noqa: UP006
+def reports(results: Path, wanted: Sequence[dict[str, str]]) -> tuple[list[Found], list[str]]:
     """The reports an order names (paths or globs below the results), and what is wrong with them."""
-    found: Dict[str, Found] = {}  # noqa: UP006
-    warnings: List[str] = []  # noqa: UP006
+    found: dict[str, Found] = {}
+    warnings: list[str] = []
     for report in wanted:
         pattern = report.get("path", "")
         matches = list(_matches(results, pattern))
@@ -102,13 +103,13 @@ def artifacts(
     besides: Sequence[Found],
     max_files: int = MAX_FILES,
     max_bytes: int = MAX_BYTES,
-) -> Tuple[List[Found], List[str]]:  # noqa: UP006
+) -> tuple[list[Found], list[str]]:
     """The files worth keeping below some folders, within limits, and what was left out.
 
     :param besides: what is kept already.
     """
     known = {found.file for found in besides}
-    found: List[Found] = []  # noqa: UP006
+    found: list[Found] = []
     names = set()
     left_out = 0
     total = 0
@@ -130,7 +131,7 @@ def artifacts(
     return found, warnings if left_out else []
 
 
-def _candidates(roots: Sequence[Path], patterns: Sequence[str]) -> Iterator[Tuple[Path, Path]]:  # noqa: UP006
+def _candidates(roots: Sequence[Path], patterns: Sequence[str]) -> Iterator[tuple[Path, Path]]:
     for root in roots:
         for pattern in patterns:
             for path in _matches(root, pattern):

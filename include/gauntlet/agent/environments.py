@@ -15,9 +15,9 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, List, Set, Union  # noqa: UP035
 
 from gauntlet.agent.failures import Refusal
 from gauntlet.agent.installers import Pip, Uv, own_platform
@@ -42,8 +42,8 @@ class Wanted:
     :param python: the version wanted, or empty.
     """
 
-    lines: List[str]  # noqa: UP006
-    files: List[Path]  # noqa: UP006
+    lines: list[str]
+    files: list[Path]
     content: Path
     distribution: str = ""
     distribution_sha256: str = ""
@@ -65,14 +65,14 @@ class Built:
     reused: bool
 
 
-def text_of_files(files: List[Path], content: Path) -> str:  # noqa: UP006
+def text_of_files(files: list[Path], content: Path) -> str:
     """The text of requirements files with all they include, to tell one resolution from another.
 
     :raises Refusal: EnvironmentFailed when a file is missing or leads out of the content.
     """
     root = Path(os.path.realpath(content))
-    seen: Set[Path] = set()  # noqa: UP006
-    texts: List[str] = []  # noqa: UP006
+    seen: set[Path] = set()
+    texts: list[str] = []
     queue = list(files)
     while queue:
         path = Path(os.path.realpath(queue.pop(0)))
@@ -124,7 +124,7 @@ def only_one(path: Path) -> Iterator[None]:
 class Environments:
     """Environments in one cache folder."""
 
-    def __init__(self, root: Path, installer: Union[Uv, Pip], scratch: Path) -> None:  # noqa: UP007
+    def __init__(self, root: Path, installer: Uv | Pip, scratch: Path) -> None:
         self._root = root
         self._installer = installer
         self._scratch = scratch

@@ -9,8 +9,9 @@ import contextlib
 import sys
 import threading
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Iterator, List, Mapping, NamedTuple, Optional, Sequence  # noqa: UP035
+from typing import NamedTuple
 
 from gauntlet.agent import childenv
 from gauntlet.agent.contract import OUTPUT_LOG, Order
@@ -29,7 +30,7 @@ PLUGIN_FOLDER = Path(__file__).parent / "testside"
 class Ended(NamedTuple):
     """How the tool ended."""
 
-    exit_code: Optional[int]  # noqa: UP045
+    exit_code: int | None
     timed_out: bool
     cancelled: bool
     survivors: bool
@@ -47,7 +48,7 @@ class Stop:
         self.wake.set()
 
 
-def filled(command: Sequence[str], places: Mapping[str, str]) -> List[str]:  # noqa: UP006
+def filled(command: Sequence[str], places: Mapping[str, str]) -> list[str]:
     """A command line with its placeholders replaced; other braces are left as they are."""
     words = []
     for word in command:
@@ -86,7 +87,12 @@ class Watch:
         if now >= self._next_beat:
             self._next_beat = now + self._heartbeat_seconds
             self._progress.read()
-            self._attempt.beat("running", self._progress, self._last.memory_bytes)
+            self._attempt.beat(
+                "running",
+                self._progress.counts,
+                current=self._progress.current,
+                memory_bytes=self._last.memory_bytes,
+            )
             self._attempt.put_cases(self._progress, hasty=True)
 
     def sample(self) -> None:

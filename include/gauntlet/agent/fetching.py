@@ -16,7 +16,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
-from typing import IO, Optional  # noqa: UP035
+from typing import IO
 
 from gauntlet.agent.failures import Refusal, masked
 from gauntlet.agent.workplace import Workplace
@@ -55,7 +55,7 @@ def _request(url: str) -> urllib.request.Request:
     return request
 
 
-def local_path(url: str, store: Optional[Path]) -> Optional[Path]:  # noqa: UP045
+def local_path(url: str, store: Path | None) -> Path | None:
     """The file an address names, or None when it is not a file's.
 
     :raises Refusal: when the scheme is none of http, https, file, store, or ``store:`` leaves the store.
@@ -136,7 +136,7 @@ def _download(url: str, target: Path, max_bytes: int) -> str:
     raise Refusal("ContentUnavailable", f"{url} cannot be fetched after {ATTEMPTS} attempts: {reason}")
 
 
-def fetch(url: str, target: Path, store: Optional[Path], max_bytes: int) -> str:  # noqa: UP045
+def fetch(url: str, target: Path, store: Path | None, max_bytes: int) -> str:
     """Copy what an address names to a file.
 
     :param target: the file to write.

@@ -6,6 +6,7 @@ of caches or keys; that is :mod:`gauntlet.agent.environments`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -13,8 +14,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import List, Mapping, Optional, Sequence  # noqa: UP035
 
 from gauntlet.agent.failures import Refusal
 
@@ -56,10 +57,8 @@ def call(command: Sequence[str], env: Mapping[str, str], doing: str) -> str:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Leave nothing of an installer behind, whatever interrupted us."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     process.wait()
     for stream in (process.stdout, process.stderr):
         if stream is not None:
@@ -114,7 +113,7 @@ class Uv:
         call([*command, "--output-file", str(lock), str(requirements)], self._env, "resolving the requirements")
         return lock.read_text(encoding="utf-8")
 
-    def build(self, python: str, lock: Path, folder: Path, final: Path) -> None:  # noqa: ARG002
+    def build(self, python: str, lock: Path, folder: Path, final: Path) -> None:
         """Make an environment that can be moved, with its bytecode."""
         venv = [self._program, "venv", "--quiet", "--no-project", "--relocatable", "--python", python, str(folder)]
         call(venv, self._env, "making the environment")
@@ -188,13 +187,12 @@ def fits(wanted: str) -> bool:
     return not wanted or own[: len(parts)] == parts
 
 
-def find_uv(environ: Mapping[str, str]) -> Optional[str]:  # noqa: UP045
+def find_uv(environ: Mapping[str, str]) -> str | None:
     """The uv to use, or None."""
     named = environ.get("GAUNTLET_UV", "")
-    candidates: List[str] = [named] if named else []  # noqa: UP006
+    candidates: list[str] = [named] if named else []
     candidates.append(str(Path(sys.executable).parent / "uv"))
     for candidate in candidates:
         if os.access(candidate, os.X_OK) and Path(candidate).is_file():
             return candidate
     return shutil.which("uv", path=environ.get("PATH"))
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import IO, Optional  # noqa: UP035
+from typing import IO
 
 CHUNK_BYTES = 1 << 16
 MAX_POD_LOG_BYTES = 10_000_000
@@ -26,7 +26,7 @@ class HeadAndTail:
         self._tail_bytes = max(0, max_bytes) - self._head_bytes
         self._head = path.open("wb")
         self._ring_path = path.with_name(path.name + ".tail")
-        self._ring: Optional[IO[bytes]] = None  # noqa: UP045
+        self._ring: IO[bytes] | None = None
         self.bytes = 0
 
     def write(self, data: bytes) -> None:

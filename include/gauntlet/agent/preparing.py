@@ -6,11 +6,11 @@ is left to do, and the exit code is 0.
 
 from __future__ import annotations
 
-import os
+import hashlib
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import List, Mapping, Optional, Union  # noqa: UP035
 
 from gauntlet.agent import childenv
 from gauntlet.agent.contract import CANCELLED, COULD_NOT_RUN, Content, Order
@@ -78,7 +78,7 @@ class Fetched:
     :param distribution: the archive to install, if it is one.
     """
 
-    def __init__(self, folder: Optional[Path] = None, distribution: Optional[Path] = None, sha256: str = "") -> None:  # noqa: UP045
+    def __init__(self, folder: Path | None = None, distribution: Path | None = None, sha256: str = "") -> None:
         self.folder = folder
         self.distribution = distribution
         self.sha256 = sha256
@@ -119,13 +119,11 @@ def _named(archive: Path, name: str, workplace: Workplace) -> Path:
     named = workplace.private / "download" / name
     named.parent.mkdir(parents=True, exist_ok=True)
     if not named.exists():
-        os.symlink(archive, named)
+        named.symlink_to(archive)
     return named
 
 
 def _sha256(path: Path) -> str:
-    import hashlib  # noqa: PLC0415  (only a distribution needs it)
-
     hashed = hashlib.sha256()
     with path.open("rb") as opened:
         for chunk in iter(lambda: opened.read(CHUNK_BYTES), b""):
@@ -143,8 +141,8 @@ def build(order: Order, content: Fetched, workplace: Workplace, environ: Mapping
     # Hard links into the environment need uv's cache on the same file system.
     env.setdefault("UV_CACHE_DIR", str(cache / "uv"))
     uv = find_uv(environ)
-    installer: Union[Uv, Pip] = Uv(uv, env) if uv else Pip(env)  # noqa: UP007
-    lines: List[str] = [line.strip() for line in order.environment.requirements if line.strip()]  # noqa: UP006
+    installer: Uv | Pip = Uv(uv, env) if uv else Pip(env)
+    lines: list[str] = [line.strip() for line in order.environment.requirements if line.strip()]
     if order.content.type == "package":
         if not order.content.requirement.strip():
             raise Refusal("OrderInvalid", "content.type is package, but content.requirement is empty")
@@ -165,6 +163,6 @@ def build(order: Order, content: Fetched, workplace: Workplace, environ: Mapping
         raise Refusal("EnvironmentFailed", f"the environment cannot be written below {cache}: {error}") from None
 
 
-def _mounted(folder: str) -> Optional[Path]:  # noqa: UP045
+def _mounted(folder: str) -> Path | None:
     path = Path(folder) if folder else None
     return path if path is not None and path.is_dir() else None

@@ -15,8 +15,9 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set  # noqa: UP035
+from typing import IO, NamedTuple
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -67,7 +68,7 @@ class Tool:
         assert self._process.stdout is not None  # noqa: S101  (asked for above)
         self.output: IO[bytes] = self._process.stdout
         self.pid = self._process.pid
-        self.exit_code: Optional[int] = None  # noqa: UP045
+        self.exit_code: int | None = None
         self._ended = threading.Event()
         self._waiter = threading.Thread(target=self._wait_for_all, name="waiter", daemon=True)
 
@@ -116,18 +117,18 @@ class Tool:
         return False
 
 
-def descendants(root: int) -> List[int]:  # noqa: UP006
+def descendants(root: int) -> list[int]:
     """The processes below one, zombies included."""
     children = _children_by_proc(root)
     return _all_below(root) if children is None else children
 
 
-def _children_by_proc(root: int) -> Optional[List[int]]:  # noqa: UP006, UP045
+def _children_by_proc(root: int) -> list[int] | None:
     """Descend along ``/proc/<pid>/task/<tid>/children``; None where the kernel lacks it."""
     if not Path(f"/proc/{root}/task/{root}/children").exists():
         return None
-    found: List[int] = []  # noqa: UP006
-    seen: Set[int] = {root}  # noqa: UP006
+    found: list[int] = []
+    seen: set[int] = {root}
     queue = [root]
     while queue:
         pid = queue.pop()
@@ -139,8 +140,8 @@ def _children_by_proc(root: int) -> Optional[List[int]]:  # noqa: UP006, UP045
     return found
 
 
-def _children(pid: int) -> List[int]:  # noqa: UP006
-    found: List[int] = []  # noqa: UP006
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208  (called every second)
             with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", "rb") as opened:  # noqa: PTH123
@@ -148,14 +149,14 @@ def _children(pid: int) -> List[int]:  # noqa: UP006
     return found
 
 
-def _all_below(root: int) -> List[int]:  # noqa: UP006
-    parents: Dict[int, int] = {}  # noqa: UP006
+def _all_below(root: int) -> list[int]:
+    parents: dict[int, int] = {}
     for name in os.listdir("/proc"):  # noqa: PTH208
         if name.isdigit():
             fields = _stat(int(name))
             if fields:
                 parents[int(name)] = int(fields[1])
-    found: List[int] = []  # noqa: UP006
+    found: list[int] = []
     queue = [root]
     while queue:
         pid = queue.pop()
@@ -165,7 +166,7 @@ def _all_below(root: int) -> List[int]:  # noqa: UP006
     return found
 
 
-def _stat(pid: int) -> List[bytes]:  # noqa: UP006
+def _stat(pid: int) -> list[bytes]:
     """The fields of ``/proc/<pid>/stat`` from the state on (field 3 of proc(5)); empty when it is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as opened:  # noqa: PTH123

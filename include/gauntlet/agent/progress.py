@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import signal
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Deque, Dict, List, Sequence, Set  # noqa: UP035
+from typing import Any
 
 from gauntlet.agent.contract import Case, Counts, dumps
 
@@ -29,10 +30,10 @@ class Progress:
         self._offset = 0
         self._rest = b""
         self._by_status = dict.fromkeys(STATUSES, 0)
-        self._running: Dict[str, None] = {}  # noqa: UP006
-        self._seen: Set[str] = set()  # noqa: UP006
-        self._fresh: Deque[bytes] = deque()  # noqa: UP006
-        self.missing: List[str] = []  # noqa: UP006
+        self._running: dict[str, None] = {}
+        self._seen: set[str] = set()
+        self._fresh: deque[bytes] = deque()
+        self.missing: list[str] = []
         self.spoke = False
         self.finished = False
         self.max_failures = ""
@@ -100,7 +101,7 @@ class Progress:
 
     def take_fresh(self, max_bytes: int = 16 << 20) -> bytes:
         """Lines of cases not handed out before, about as many as fit."""
-        lines: List[bytes] = []  # noqa: UP006
+        lines: list[bytes] = []
         size = 0
         while self._fresh and size < max_bytes:
             lines.append(self._fresh.popleft())

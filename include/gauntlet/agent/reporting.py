@@ -6,15 +6,25 @@ built. A heartbeat that does not arrive is tried again with the next one; a mani
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence  # noqa: UP035
+from typing import Any
 
 from gauntlet.agent.collecting import Found, content_type_of, described, described_bytes
-from gauntlet.agent.contract import CASES_FOLDER, HEARTBEAT, MANIFEST, Counts, Heartbeat, Manifest, Order, StoredFile, dumps
+from gauntlet.agent.contract import (
+    CASES_FOLDER,
+    HEARTBEAT,
+    MANIFEST,
+    Counts,
+    Heartbeat,
+    Manifest,
+    Order,
+    StoredFile,
+    dumps,
+)
 from gauntlet.agent.failures import UploadError
 from gauntlet.agent.progress import Progress
 from gauntlet.agent.uploading import Uploader
@@ -33,9 +43,9 @@ class Attempt:
     def __init__(self, order: Order, workplace: Workplace, uploader: Uploader, started_at: float) -> None:
         self.order = order
         self.started_at = started_at
-        self.files: List[StoredFile] = []  # noqa: UP006
-        self.warnings: List[str] = []  # noqa: UP006
-        self.phases: Dict[str, float] = {}  # noqa: UP006
+        self.files: list[StoredFile] = []
+        self.warnings: list[str] = []
+        self.phases: dict[str, float] = {}
         self.cpu_seconds = 0.0
         self.max_memory_bytes = 0
         self.environment_lock = ""
@@ -43,14 +53,14 @@ class Attempt:
         self._uploader = uploader
         self._parts = 0
 
-    def beat(self, state: str, progress: Optional[Progress] = None, memory_bytes: int = 0) -> None:  # noqa: UP045
+    def beat(self, state: str, counts: Counts | None = None, *, current: str = "", memory_bytes: int = 0) -> None:
         """Rewrite the heartbeat; it is no loss when that fails once."""
         heartbeat = Heartbeat(
             state=state,
             at=time.time(),
-            counts=progress.counts if progress else Counts(),
+            counts=counts or Counts(),
             planned=len(self.order.cases),
-            current=progress.current if progress else "",
+            current=current,
             cpu_seconds=round(self.cpu_seconds, 3),
             memory_bytes=memory_bytes,
         )
@@ -101,13 +111,13 @@ class Attempt:
         self,
         state: str,
         *,
-        counts: Optional[Counts] = None,  # noqa: UP045
-        exit_code: Optional[int] = None,  # noqa: UP045
+        counts: Counts | None = None,
+        exit_code: int | None = None,
         cause: str = "",
         message: str = "",
         details: str = "",
     ) -> None:
-        """Write the manifest: with it the attempt is finished.
+        """Write the manifest: with it the attempt is finished. The heartbeat repeats the state.
 
         :raises UploadError: when the store did not take it.
         """
@@ -135,6 +145,7 @@ class Attempt:
             warnings=self.warnings,
         )
         self._uploader.put_bytes(MANIFEST, dumps(manifest).encode("utf-8", "backslashreplace"), "application/json")
+        self.beat(state, counts)
         say(f"{state}{f' ({cause}: {message})' if cause else ''}")
 
 
@@ -165,6 +176,6 @@ class Beat:
 def file_if_any(path: Path) -> bool:
     """Whether there is a file with something in it."""
     try:
-        return path.is_file() and os.stat(path).st_size > 0  # noqa: PTH116
+        return path.is_file() and path.stat().st_size > 0
     except OSError:
         return False

@@ -11,8 +11,9 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional  # noqa: UP035
+from typing import NamedTuple
 
 from gauntlet.agent.collecting import Found, artifacts, reports
 from gauntlet.agent.contract import CANCELLED, COMPLETED, COULD_NOT_RUN, INVENTORY, OUTPUT_LOG, Counts, Order
@@ -25,6 +26,17 @@ from gauntlet.agent.verdicts import Ending, Facts, judge_inventory, judge_shard
 from gauntlet.agent.workplace import Prepared, Workplace
 
 _KEY = re.compile(r"[A-Za-z0-9._-]{1,200}")
+
+
+class Job(NamedTuple):
+    """All that a run needs to know, bundled because every step needs most of it."""
+
+    order: Order
+    workplace: Workplace
+    prepared: Prepared
+    attempt: Attempt
+    environ: Mapping[str, str]
+    stop: Stop
 
 
 def run(order: Order, workplace: Workplace, attempt: Attempt, environ: Mapping[str, str], stop: Stop) -> None:
@@ -46,49 +58,40 @@ def run(order: Order, workplace: Workplace, attempt: Attempt, environ: Mapping[s
     attempt.phases.update(prepared.phases)
     attempt.warnings.extend(prepared.warnings)
     attempt.beat("running")
+    job = Job(order, workplace, prepared, attempt, environ, stop)
     try:
         if order.kind == "inventory":
-            _inventory(order, workplace, prepared, attempt, environ, stop)
+            _inventory(job)
         elif order.kind == "shard":
-            _shard(order, workplace, prepared, attempt, environ, stop)
+            _shard(job)
         else:
             raise Refusal("OrderInvalid", f"kind is {order.kind!r}; it must be inventory or shard")
     except Refusal as refusal:
         attempt.close(COULD_NOT_RUN, cause=refusal.cause, message=refusal.message, details=refusal.details)
 
 
-def _run_tool(
-    order: Order,
-    workplace: Workplace,
-    prepared: Prepared,
-    attempt: Attempt,
-    environ: Mapping[str, str],
-    stop: Stop,
-    plugin: Dict[str, str],  # noqa: UP006
-    progress: Progress,
-) -> Ended:
+def _run_tool(job: Job, plugin: dict[str, str], progress: Progress) -> Ended:
     begun = time.monotonic()
     try:
         ended = execute(
-            order,
-            workplace,
-            prepared,
-            environ=environ,
+            job.order,
+            job.workplace,
+            job.prepared,
+            environ=job.environ,
             plugin=plugin,
-            attempt=attempt,
+            attempt=job.attempt,
             progress=progress,
-            stop=stop,
+            stop=job.stop,
         )
     finally:
-        attempt.phases["run"] = time.monotonic() - begun
+        job.attempt.phases["run"] = time.monotonic() - begun
     if ended.survivors:
-        attempt.warnings.append("some processes of the tool could not be killed")
+        job.attempt.warnings.append("some processes of the tool could not be killed")
     return ended
 
 
-def _shard(
-    order: Order, workplace: Workplace, prepared: Prepared, attempt: Attempt, environ: Mapping[str, str], stop: Stop
-) -> None:
+def _shard(job: Job) -> None:
+    order, workplace, attempt = job.order, job.workplace, job.attempt
     events = workplace.private / "events"
     plugin = {"GAUNTLET_TEST_EVENTS": str(events)}
     if order.cases:
@@ -96,23 +99,22 @@ def _shard(
         selection.write_text("".join(json.dumps(case_id) + "\n" for case_id in order.cases), encoding="utf-8")
         plugin["GAUNTLET_TEST_SELECTION"] = str(selection)
     progress = Progress(events)
-    ended = _run_tool(order, workplace, prepared, attempt, environ, stop, plugin, progress)
+    ended = _run_tool(job, plugin, progress)
     begun = time.monotonic()
     progress.read()
     left, warnings = reports(workplace.results, order.reports)
     verdict = judge_shard(_facts(order, ended, progress, any(file_if_any(found.file) for found in left)))
     if verdict.reason:
         progress.complete(order.cases, verdict.reason, verdict.while_running)
-    attempt.beat("uploading", progress)
+    attempt.beat("uploading", progress.counts)
     attempt.put_cases(progress, hasty=False)
     if progress.unreadable:
         warnings.append(f"{progress.unreadable} lines from the test-side plugin could not be read")
     if verdict.state != COULD_NOT_RUN:
         attempt.warnings.extend(warnings)
-    _keep_files(order, workplace, prepared, attempt, left, full=verdict.state != CANCELLED)
+    _keep_files(job, left, full=verdict.state != CANCELLED)
     attempt.phases["upload"] = time.monotonic() - begun
-    _close(attempt, workplace, verdict, ended, progress.counts)
-    attempt.beat(verdict.state, progress)
+    _close(job, verdict, ended, progress.counts)
 
 
 def _facts(order: Order, ended: Ended, progress: Progress, has_reports: bool) -> Facts:
@@ -130,67 +132,54 @@ def _facts(order: Order, ended: Ended, progress: Progress, has_reports: bool) ->
     )
 
 
-def _keep_files(
-    order: Order,
-    workplace: Workplace,
-    prepared: Prepared,
-    attempt: Attempt,
-    left: List[Found],  # noqa: UP006
-    *,
-    full: bool,
-) -> None:
+def _keep_files(job: Job, left: list[Found], *, full: bool) -> None:
     """Upload output, reports and, when there is time for it, artifacts."""
-    log = workplace.private / OUTPUT_LOG
+    log = job.workplace.private / OUTPUT_LOG
     files = [Found(log, OUTPUT_LOG, "log")] if log.is_file() else []
     files += left
-    if full and order.artifacts:
-        roots = [Path(places(prepared, workplace)["work"]), workplace.results]
-        more, warnings = artifacts(roots, order.artifacts, left)
+    if full and job.order.artifacts:
+        roots = [Path(places(job.prepared, job.workplace)["work"]), job.workplace.results]
+        more, warnings = artifacts(roots, job.order.artifacts, left)
         files += more
-        attempt.warnings.extend(warnings)
-    attempt.put_all(files)
+        job.attempt.warnings.extend(warnings)
+    job.attempt.put_all(files)
 
 
-def _close(attempt: Attempt, workplace: Workplace, verdict: Ending, ended: Ended, counts: Counts) -> None:
+def _close(job: Job, verdict: Ending, ended: Ended, counts: Counts) -> None:
     explained = verdict.state != COMPLETED or bool(verdict.cause)
-    attempt.close(
+    job.attempt.close(
         verdict.state,
         counts=counts,
-        exit_code=ended.exit_code if not ended.timed_out and not ended.cancelled else None,
+        exit_code=None if ended.timed_out or ended.cancelled else ended.exit_code,
         cause=verdict.cause,
         message=verdict.message,
-        details=tail(workplace.private / OUTPUT_LOG) if explained else "",
+        details=tail(job.workplace.private / OUTPUT_LOG) if explained else "",
     )
 
 
-def _inventory(
-    order: Order, workplace: Workplace, prepared: Prepared, attempt: Attempt, environ: Mapping[str, str], stop: Stop
-) -> None:
+def _inventory(job: Job) -> None:
+    order, workplace, attempt = job.order, job.workplace, job.attempt
     kept = _kept_inventory(order, workplace)
     if kept is not None and kept.is_file():
         attempt.put(Found(kept, INVENTORY, "inventory"))
         attempt.close(COMPLETED, counts=Counts(total=_count(kept)[0]))
-        say("inventory reused")
         return
     listed = workplace.private / INVENTORY
     with contextlib.suppress(FileNotFoundError):
         listed.unlink()
+    progress = Progress(workplace.private / "events")
     plugin = {"GAUNTLET_TEST_INVENTORY": str(listed), "GAUNTLET_TEST_EVENTS": str(workplace.private / "events")}
-    ended = _run_tool(
-        order, workplace, prepared, attempt, environ, stop, plugin, Progress(workplace.private / "no-events")
-    )
+    ended = _run_tool(job, plugin, progress)
     begun = time.monotonic()
     total, errors = _count(listed)
-    facts = _facts(order, ended, Progress(workplace.private / "no-events"), False)
-    verdict = judge_inventory(facts._replace(cases=total), errors)
+    verdict = judge_inventory(_facts(order, ended, progress, False)._replace(cases=total), errors)
     if verdict.state == COMPLETED:
         attempt.put(Found(listed, INVENTORY, "inventory"))
         if kept is not None and not errors:
             _keep_inventory(listed, kept, attempt)
-    _keep_files(order, workplace, prepared, attempt, [], full=False)
+    _keep_files(job, [], full=False)
     attempt.phases["upload"] = time.monotonic() - begun
-    _close(attempt, workplace, verdict, ended, Counts(total=total))
-    attempt.beat(verdict.state)
+    _close(job, verdict, ended, Counts(total=total))
 
 
 def _count(listed: Path) -> tuple[int, int]:
@@ -203,7 +192,7 @@ def _count(listed: Path) -> tuple[int, int]:
     return total, errors
 
 
-def _kept_inventory(order: Order, workplace: Workplace) -> Optional[Path]:  # noqa: UP045
+def _kept_inventory(order: Order, workplace: Workplace) -> Path | None:
     if workplace.cache is None or not _KEY.fullmatch(order.inventory_key):
         return None
     return workplace.cache / "inventories" / f"{order.inventory_key}.jsonl"

@@ -13,8 +13,9 @@ import stat
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Dict, Iterator, NamedTuple, Optional, Tuple  # noqa: UP035
+from typing import IO, NamedTuple
 
 from gauntlet.agent.failures import Refusal
 
@@ -34,7 +35,7 @@ class Entry(NamedTuple):
     kind: str
     executable: bool
     target: str
-    source: Optional[IO[bytes]]  # noqa: UP045
+    source: IO[bytes] | None
 
 
 class _CarefulTarInfo(tarfile.TarInfo):
@@ -106,7 +107,7 @@ class _Tree:
         self._max_files = max_files
         self._bytes = 0
         self._count = 0
-        self._links: Dict[str, str] = {}  # noqa: UP006
+        self._links: dict[str, str] = {}
 
     def add(self, entry: Entry) -> None:
         self._count += 1
@@ -163,7 +164,7 @@ class _Tree:
                 raise Refusal("ContentUnsafe", f"{name!r} is in the archive twice, once as a link")
             path.symlink_to(target)
         for name, target in self._links.items():
-            if os.path.isabs(target) or self._outside(self._root / name):
+            if target.startswith("/") or self._outside(self._root / name):
                 raise Refusal("ContentUnsafe", f"{name!r} links to {target!r}, out of the archive's own folder")
 
     def _outside(self, path: Path) -> bool:
@@ -193,7 +194,7 @@ def unpack(archive: Path, root: Path, max_bytes: int, max_files: int = MAX_FILES
         raise Refusal("ContentUnreadable", f"{archive.name} cannot be unpacked: {error}") from None
 
 
-def only_folder(root: Path) -> Optional[Path]:  # noqa: UP045
+def only_folder(root: Path) -> Path | None:
     """The single folder at the top of a tree, as sdists and archives of repositories have."""
     entries = list(root.iterdir())
     if len(entries) == 1 and entries[0].is_dir() and not entries[0].is_symlink():
@@ -201,7 +202,7 @@ def only_folder(root: Path) -> Optional[Path]:  # noqa: UP045
     return None
 
 
-def wheel_name(archive: Path) -> Optional[str]:  # noqa: UP045
+def wheel_name(archive: Path) -> str | None:
     """The file name a wheel must have, from its own metadata; None when the archive is no wheel.
 
     An address may end in anything, but installers read name, version and tags from the file name.
@@ -219,7 +220,7 @@ def wheel_name(archive: Path) -> Optional[str]:  # noqa: UP045
 
 def _compressed_tags(text: str) -> str:
     tags = [tuple(line[4:].strip().split("-")) for line in text.splitlines() if line.startswith("Tag:")]
-    parts: Tuple[Dict[str, None], ...] = ({}, {}, {})  # noqa: UP006
+    parts: tuple[dict[str, None], ...] = ({}, {}, {})
     for tag in tags:
         if len(tag) == len(parts):
             for part, value in zip(parts, tag):  # noqa: B905  (strict= is not in Python 3.8)

@@ -19,8 +19,9 @@ import ssl
 import time
 import urllib.parse
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Dict, Iterator, Optional, Protocol, Tuple  # noqa: UP035
+from typing import IO, Any, Protocol
 
 from gauntlet.agent.contract import Upload
 from gauntlet.agent.failures import UploadError, masked
@@ -70,11 +71,11 @@ class FolderUploader:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def put_bytes(self, path: str, data: bytes, content_type: str, *, hasty: bool = False) -> None:  # noqa: ARG002
+    def put_bytes(self, path: str, data: bytes, content_type: str, *, hasty: bool = False) -> None:
         """See :class:`Uploader`; on the disk for good when this returns, unless ``hasty``."""
         self._put(path, io.BytesIO(data), durable=not hasty)
 
-    def put_file(self, path: str, file: Path, content_type: str) -> None:  # noqa: ARG002
+    def put_file(self, path: str, file: Path, content_type: str) -> None:
         """See :class:`Uploader`."""
         with file.open("rb") as source:
             self._put(path, source, durable=False)
@@ -111,7 +112,7 @@ def _sync_folder(folder: Path) -> None:
 class _Body:
     """A multipart/form-data body that is read as it is sent (RFC 7578)."""
 
-    def __init__(self, fields: Dict[str, str], name: str, content_type: str, source: IO[bytes], size: int) -> None:  # noqa: UP006
+    def __init__(self, fields: dict[str, str], name: str, content_type: str, source: IO[bytes], size: int) -> None:
         boundary = uuid.uuid4().hex
         head = io.BytesIO()
         for key, value in fields.items():
@@ -162,7 +163,7 @@ def _concerns(condition: Any, field: str) -> bool:
 class PostUploader:
     """An S3 POST policy bound to a prefix."""
 
-    def __init__(self, url: str, fields: Dict[str, str], prefix: str) -> None:  # noqa: UP006
+    def __init__(self, url: str, fields: dict[str, str], prefix: str) -> None:
         self._url = urllib.parse.urlsplit(url)
         if self._url.scheme not in ("http", "https") or not self._url.hostname:
             raise UploadError(f"{masked(url)} is no http(s) address to POST to")
@@ -203,16 +204,14 @@ class PostUploader:
                 break
         raise UploadError(masked(f"{path} was not taken by {self._url.hostname}: {reason}"))
 
-    def _post(self, body: _Body, timeout_seconds: float) -> Tuple[int, str]:  # noqa: UP006
+    def _post(self, body: _Body, timeout_seconds: float) -> tuple[int, str]:
         connection = self._connection(timeout_seconds)
         try:
             target = urllib.parse.urlunsplit(("", "", self._url.path or "/", self._url.query, ""))
             headers = {"Content-Type": body.content_type, "Content-Length": str(body.bytes)}
-            try:
+            # A store that refuses early closes its ear but has answered: that answer says why.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.request("POST", target, body=iter(body), headers=headers)
-            except (BrokenPipeError, ConnectionResetError):
-                # A store that refuses early closes its ear but has answered: that answer says why.
-                pass
             response = connection.getresponse()
             return response.status, response.read(2048).decode("utf-8", "replace")
         finally:
@@ -227,7 +226,7 @@ class PostUploader:
         return http.client.HTTPConnection(host, port, timeout=timeout_seconds)
 
 
-def uploader_for(upload: Upload, store: Optional[Path]) -> Uploader:  # noqa: UP045
+def uploader_for(upload: Upload, store: Path | None) -> Uploader:
     """The uploader an order asks for.
 
     :param store: the mounted root of a ``file://`` store.

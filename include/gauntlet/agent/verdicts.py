@@ -5,7 +5,7 @@ The verdict of a suite is not given here: cases speak for themselves. This says 
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional  # noqa: UP035
+from typing import NamedTuple
 
 from gauntlet.agent.contract import CANCELLED, COMPLETED, COULD_NOT_RUN, TIMED_OUT
 from gauntlet.agent.progress import ending
@@ -25,7 +25,7 @@ class Facts(NamedTuple):
     :param wanted: how many cases it was to run; 0 for whatever it selects.
     """
 
-    exit_code: Optional[int]  # noqa: UP045
+    exit_code: int | None
     cancelled: bool
     timed_out: bool
     timeout_seconds: float

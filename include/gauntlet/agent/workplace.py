@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional  # noqa: UP035  (Python 3.8 in foreign images)
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Workplace:
 
     order_url: str
     work: Path
-    store: Optional[Path] = None  # noqa: UP045
-    cache: Optional[Path] = None  # noqa: UP045
+    store: Path | None = None
+    cache: Path | None = None
     pod: str = ""
     node: str = ""
 
@@ -109,8 +109,8 @@ class Prepared:
     content: str = ""
     environment_lock: str = ""
     started_at: float = 0.0
-    phases: Dict[str, float] = field(default_factory=dict)  # noqa: UP006
-    warnings: List[str] = field(default_factory=list)  # noqa: UP006
+    phases: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
         """Leave the note, whole or not at all."""

@@ -128,7 +128,7 @@ class Outcome:
 def case_document(case_id: str, status: str, **known: Any) -> dict[str, Any]:
     """A document with the fields of ``contract.Case``."""
     classname, name = names_of(case_id)
-    document = {
+    document: dict[str, Any] = {
         "id": case_id,
         "name": name,
         "classname": classname,
@@ -363,9 +363,7 @@ class Inventory:
         lines = []
         for item in session.items:
             line = item.location[1]
-            lines.append(
-                {"id": item.nodeid, "file": file_of(item.nodeid), "line": None if line is None else line + 1}
-            )
+            lines.append({"id": item.nodeid, "file": file_of(item.nodeid), "line": None if line is None else line + 1})
         lines += self._entries
         scratch = Path(self._path + ".part")
         with scratch.open("w", encoding="utf-8", errors="backslashreplace") as out:
