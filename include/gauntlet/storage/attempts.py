@@ -49,7 +49,7 @@ def record_started(
     :param shard: index from 0; -1 for the inventory.
     :param attempt: from 1.
     """
-    _ensure_shard(connection, execution_id, shard)
+    _ensure_shard(connection, execution_id, shard, attempt)
     row = {
         "execution_id": execution_id,
         "shard": shard,
@@ -87,7 +87,7 @@ def record_death(
     :param cause: a CamelCase word such as ``OOMKilled``.
     :param message: the cause as a sentence.
     """
-    _ensure_shard(connection, execution_id, shard)
+    _ensure_shard(connection, execution_id, shard, attempt)
     row = {
         "execution_id": execution_id,
         "shard": shard,
@@ -136,21 +136,21 @@ def of_execution(connection: Connection, execution_id: uuid.UUID) -> list[Attemp
     return [AttemptRow(*row) for row in connection.execute(statement)]
 
 
-def _ensure_shard(connection: Connection, execution_id: uuid.UUID, shard: int) -> None:
+def _ensure_shard(connection: Connection, execution_id: uuid.UUID, shard: int, attempt: int) -> None:
+    """A shard with an attempt that nobody knew of is running, whatever was said of it before."""
+    known = select(test_attempts.c.attempt).where(
+        test_attempts.c.execution_id == execution_id,
+        test_attempts.c.shard == shard,
+        test_attempts.c.attempt == attempt,
+    )
+    if connection.execute(known).first() is not None:
+        return
+    running = ShardStatus.RUNNING.value
     statement = insert(test_shards).values(
-        execution_id=execution_id, shard=shard, status=ShardStatus.RUNNING.value, started_at=func.now()
+        execution_id=execution_id, shard=shard, status=running, started_at=func.now()
     )
-    pending = test_shards.c.status == ShardStatus.PENDING.value
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["execution_id", "shard"],
-            set_={
-                "status": ShardStatus.RUNNING.value,
-                "started_at": func.coalesce(test_shards.c.started_at, func.now()),
-            },
-            where=pending,
-        )
-    )
+    begun = {"status": running, "started_at": func.coalesce(test_shards.c.started_at, func.now()), "finished_at": None}
+    connection.execute(statement.on_conflict_do_update(index_elements=["execution_id", "shard"], set_=begun))
 
 
 def _given_or_kept(statement: Insert, column: str) -> ColumnElement[str]:

@@ -141,6 +141,7 @@ def counts_document(counts: Counts) -> dict[str, int]:
 
 
 def _store_shards(connection: Connection, result: RunResult) -> None:
+    _close_inventory(connection, result)
     if not result.shards:
         return
     _upsert(connection, test_shards, [_shard_row(result, shard) for shard in result.shards])
@@ -154,6 +155,13 @@ def _store_shards(connection: Connection, result: RunResult) -> None:
     connection.execute(
         delete(test_shards).where(stale, test_shards.c.shard.not_in([shard.index for shard in result.shards]))
     )
+
+
+def _close_inventory(connection: Connection, result: RunResult) -> None:
+    """The inventory's row (shard -1) ends with the run: what it was good for is whether there is a plan."""
+    status = ShardStatus.PASSED if result.shards else ShardStatus.LOST
+    row = (test_shards.c.execution_id == result.execution_id) & (test_shards.c.shard == -1)
+    connection.execute(update(test_shards).where(row).values(status=status.value))
 
 
 def _upsert(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
