@@ -18,7 +18,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from airflow.dag_processing.bundles.base import BaseDagBundle
@@ -26,6 +26,7 @@ from airflow.dag_processing.bundles.base import BaseDagBundle
 from gauntlet.definitions.loader import load_text
 from gauntlet.definitions.source import SUFFIXES, DefinitionSource, dag_id_of, find_definitions
 from gauntlet.errors import GauntletError
+from gauntlet.testing.content import anchored
 
 # The words "airflow" and "DAG" must stand in each loader: Airflow skips files without them.
 _LOADER = '''"""Airflow DAG of {source}. Written by Gauntlet's DefinitionsBundle: edit the YAML file instead."""
@@ -133,7 +134,8 @@ def _loader(source: DefinitionSource, *, scheduled: bool = True) -> Loader:
             where=source.relative,
             todo=f"Move the file to the folder of its kind, or correct its kind to {source.kind}",
         )
-    return _render(dag_id, source.relative, definition.document(), scheduled=scheduled)
+    document = anchored(definition.document(), base=PurePosixPath(source.relative).parent)
+    return _render(dag_id, source.relative, document, scheduled=scheduled)
 
 
 def _render(dag_id: str, source: str, document: Mapping[str, Any], *, scheduled: bool) -> Loader:

@@ -8,6 +8,7 @@ printed as one message on stderr with exit code 2; anything else is a bug and ke
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,7 +32,7 @@ class _Typer(typer.Typer):
 app = _Typer(
     help="Put a system through its tests, its event flows and its faults, and learn from what it saw.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
 )
 
@@ -72,6 +73,39 @@ def doctor() -> None:
     from gauntlet.cli import stack
 
     raise typer.Exit(stack.doctor())
+
+
+@app.command()
+def run(
+    what: Annotated[
+        str, typer.Argument(metavar="FILE_OR_NAME", help="A definition file, or a name under include/suites.")
+    ],
+    wait: Annotated[bool, typer.Option("--wait", help="Show progress until the verdict; exit with its code.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    junit: Annotated[Path | None, typer.Option(help="Write the JUnit report here (with --wait).")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="Seconds to wait for the verdict; the run itself goes on.")
+    ] = None,
+) -> None:
+    """Run a definition. Exit codes: 0 passed, 1 tests failed, 2 could not run, 3 refused definition."""
+    from gauntlet.cli.run import Options
+    from gauntlet.cli.run import run as run_definition
+
+    # Whoever names a file for the report, or a limit for the verdict, means to wait for it.
+    waits = wait or junit is not None or timeout is not None
+    options = Options(wait=waits, as_json=as_json, junit=junit, timeout_seconds=timeout)
+    raise typer.Exit(run_definition(what, options))
+
+
+@app.command()
+def validate(
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Definition files, or folders of them.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """Check definitions without running them; exit code 3 when one is refused."""
+    from gauntlet.cli.validate import validate as validate_files
+
+    raise typer.Exit(validate_files(paths, as_json=as_json))
 
 
 if __name__ == "__main__":

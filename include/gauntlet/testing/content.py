@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from typing import Annotated, Literal, Self
+from pathlib import PurePath
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -132,3 +134,14 @@ class FolderContent(Dependencies):
 Content = Annotated[
     GitContent | InlineContent | ArtifactContent | PackageContent | FolderContent, Field(discriminator="type")
 ]
+
+
+def anchored(document: dict[str, Any], *, base: PurePath) -> dict[str, Any]:
+    """A suite's document whose folder no longer depends on where its file is.
+
+    :param base: the folder of the definition's file; a relative one gives a relative folder.
+    """
+    content = document.get("content", {})
+    if content.get("type") != "folder" or PurePath(content["folder"]).is_absolute():
+        return document
+    return {**document, "content": {**content, "folder": os.path.normpath(base / content["folder"])}}

@@ -12,9 +12,6 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 
-from gauntlet.testing.lifecycle import attempts, settling
-from gauntlet_airflow.triggers.pods_gone import PodsGoneTrigger
-
 _PATIENCE = timedelta(minutes=15)
 
 
@@ -26,7 +23,9 @@ class Aggregate(BaseOperator):
         from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 
         from gauntlet.settings import current
+        from gauntlet.testing.lifecycle import attempts
         from gauntlet_airflow.cluster import living_pods
+        from gauntlet_airflow.triggers.pods_gone import PodsGoneTrigger
 
         settings = current()
         execution = attempts.execution_of(context["ti"].dag_id, context["run_id"])
@@ -46,6 +45,8 @@ class Aggregate(BaseOperator):
 
         :raises AirflowFailException: as its last line, when the verdict is not green.
         """
+        from gauntlet.testing.lifecycle import attempts, settling
+
         execution = attempts.execution_of(context["ti"].dag_id, context["run_id"])
         verdict = settling.settle(execution, self._tasks(context))
         self.log.info("%s: %s, %s", execution, verdict.state, verdict.reason)

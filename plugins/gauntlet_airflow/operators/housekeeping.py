@@ -6,8 +6,6 @@ import datetime as dt
 
 from airflow.sdk import BaseOperator, Context
 
-from gauntlet.testing.lifecycle import upkeep
-
 
 class Reconcile(BaseOperator):
     """Give a verdict to executions whose DAG run ended, or vanished, without one."""
@@ -18,6 +16,8 @@ class Reconcile(BaseOperator):
         :returns: public ids of the executions that were closed.
         """
         from airflow.sdk.exceptions import AirflowRuntimeError
+
+        from gauntlet.testing.lifecycle import upkeep
 
         ti = context["ti"]
         closed = []
@@ -70,4 +70,6 @@ class RetireRuns(BaseOperator):
 
         :returns: public ids of the removed executions.
         """
+        from gauntlet.testing.lifecycle import upkeep
+
         return upkeep.retire_runs()

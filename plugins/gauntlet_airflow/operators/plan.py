@@ -5,8 +5,6 @@ from __future__ import annotations
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 
-from gauntlet.testing.lifecycle import attempts, planning
-
 
 class Plan(BaseOperator):
     """Balance the cases over the shards by their past durations, and keep the plan in the store."""
@@ -17,6 +15,8 @@ class Plan(BaseOperator):
         :returns: the shards' indices; the plan itself is too large for an XCom.
         :raises AirflowFailException: when there is nothing to run, or the inventory could not be taken.
         """
+        from gauntlet.testing.lifecycle import attempts, planning
+
         execution = attempts.execution_of(context["ti"].dag_id, context["run_id"])
         try:
             shards = planning.plan(execution)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from airflow.sdk import BaseOperator, Context
 
-from gauntlet.testing.lifecycle import attempts, settling
-
 
 class Notify(BaseOperator):
     """Tell the verdict; for now to the log of this task."""
 
     def execute(self, context: Context) -> None:
         """Write one line that says it all."""
+        from gauntlet.testing.lifecycle import attempts, settling
+
         execution = attempts.execution_of(context["ti"].dag_id, context["run_id"])
         self.log.info("%s", settling.announcement(execution))
 
@@ -21,4 +21,6 @@ class Release(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Release."""
+        from gauntlet.testing.lifecycle import attempts, settling
+
         settling.release(attempts.execution_of(context["ti"].dag_id, context["run_id"]))

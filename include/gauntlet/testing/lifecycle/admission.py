@@ -123,7 +123,15 @@ def _overridden(document: dict[str, Any], request: Request) -> Any:
 def _accept(request: Request, existing: Execution | None, suite: TestSuite) -> Execution:
     document = suite.document()
     with transaction() as connection:
-        mirrored = definitions.mirror(connection, suite, source=request.dag_id)
+        mirrored = definitions.mirror(
+            connection,
+            kind=KIND,
+            name=suite.name,
+            body=document,
+            type=suite.type,
+            source=request.dag_id if request.document else "",
+            owner=suite.owner,
+        )
         execution = executions.create(
             connection,
             NewExecution(
@@ -131,7 +139,7 @@ def _accept(request: Request, existing: Execution | None, suite: TestSuite) -> E
                 kind=KIND,
                 name=suite.name,
                 definition=document,
-                definition_id=mirrored,
+                definition_id=mirrored.id,
                 dag_id=request.dag_id,
                 run_id=request.run_id,
                 submitted_by=request.submitter or suite.owner,

@@ -132,7 +132,8 @@ def retry_delay_seconds(public_id: str, shard: int, cause: Cause) -> float | Non
     """The pause before another attempt, as the suite's retry policy has it; None for no other attempt."""
     with transaction() as connection:
         execution = executions.get(connection, public_id)
-        failures = len([one for one in rows.of_shard(connection, execution.execution_id, shard) if one.cause])
+        known = rows.of_execution(connection, execution.execution_id)
+    failures = len([one for one in known if one.shard == shard and one.death])
     policy = suite_of(execution).config.retry_policy
     condition = "infrastructure" if cause in INFRASTRUCTURE else "timeout" if cause is Cause.TIMED_OUT else ""
     if condition not in policy.retry_conditions or failures > policy.max_retries:

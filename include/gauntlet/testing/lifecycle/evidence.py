@@ -11,7 +11,7 @@ from gauntlet.agent.contract import Case, Manifest, Order
 from gauntlet.storage import layout
 from gauntlet.storage.attempts import AttemptRow
 from gauntlet.testing.lifecycle.installation import store
-from gauntlet.testing.results.model import Artifact, Attempt, Death
+from gauntlet.testing.results.model import Artifact, Attempt
 
 _ATTEMPT = re.compile(r"/shards/(\d+)/attempts/(\d+)/")
 _INVENTORY_ATTEMPT = re.compile(r"/inventory/attempts/(\d+)/")
@@ -76,15 +76,12 @@ def _attempt(key: tuple[int, int], paths: list[str], row: AttemptRow | None) -> 
             manifest = _manifest(path, warnings)
         elif f"/{contract.CASES_FOLDER}/" in path and path.endswith(".jsonl"):
             cases.extend(_cases(path, warnings))
-    death = None
-    if row is not None and row.cause and row.state == "died":
-        death = Death(row.cause, row.message, row.pod, row.node)
     return Attempt(
         shard=key[0],
         number=key[1],
         manifest=manifest,
         cases=tuple(cases),
-        death=death,
+        death=row.death if row else None,
         pod=row.pod if row else "",
         node=row.node if row else "",
         started_at=row.started_at.timestamp() if row and row.started_at else 0.0,

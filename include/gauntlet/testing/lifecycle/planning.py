@@ -7,8 +7,8 @@ import json
 from gauntlet.agent import contract
 from gauntlet.errors import GauntletError
 from gauntlet.runs.states import State
-from gauntlet.storage import attempts as rows
 from gauntlet.storage import executions, layout, results
+from gauntlet.storage import shards as rows
 from gauntlet.testing.lifecycle import attempts, evidence, plans
 from gauntlet.testing.lifecycle.installation import store, transaction
 from gauntlet.testing.planning.shards import CaseToRun, plan_shards
@@ -37,7 +37,7 @@ def plan(public_id: str) -> int:
         durations = results.durations(connection, execution.name)
         suite = attempts.suite_of(execution)
         shards = plan_shards(cases, durations, suite.config.parallelism)
-        rows.plan_shards(connection, execution.execution_id, {shard.index: len(shard.case_ids) for shard in shards})
+        rows.plan(connection, execution.execution_id, {shard.index: len(shard.case_ids) for shard in shards})
         if execution.state is State.INITIALIZING:
             executions.move(connection, execution.execution_id, State.RUNNING)
     plans.write(

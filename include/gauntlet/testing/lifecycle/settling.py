@@ -111,7 +111,7 @@ def _obstacle(
 ) -> Obstacle:
     """Why a run never came to a plan."""
     manifest = evidence.inventory_manifest(execution.public_id)
-    deaths = [row for (shard, _), row in sorted(known.items()) if shard == INVENTORY and row.cause]
+    deaths = [row for (shard, _), row in sorted(known.items()) if shard == INVENTORY and row.death]
     if manifest is not None and manifest.state == contract.COMPLETED:
         if tasks.get("plan") == "failed":
             return Obstacle(State.FAILED, "NoTests", "the suite has no tests")

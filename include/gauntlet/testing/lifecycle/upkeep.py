@@ -74,5 +74,5 @@ def retire_runs() -> list[str]:
     for execution in old:
         store().delete(layout.run(execution.public_id))
         with transaction() as connection:
-            retention.delete(connection, [execution.execution_id])
+            retention.delete_rows(connection, [execution.execution_id])
     return [execution.public_id for execution in old]
