@@ -6,6 +6,8 @@ everything and belongs to tests marked `stack`. Fixtures of one room only live b
 
 from __future__ import annotations
 
+import fcntl
+import os
 import secrets
 import shutil
 import signal
@@ -13,12 +15,14 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from gauntlet.local import postgres
+from gauntlet.local.stack import Stack
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +67,67 @@ def database_url(postgres_server: postgres.Server) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name}".encode())
         yield _sqlalchemy_url(postgres_server, name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give all tests that share the stack to one worker (`--dist loadgroup`)."""
+    for item in items:
+        if item.get_closest_marker("stack") is not None:
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The embedded stack, up and healthy; tests leave it so.
+
+    One for the whole session, also of several workers, in a folder and on ports of its own. GAUNTLET_TEST_STACK
+    names the state folder of one that runs already, which saves half a minute while writing tests.
+    """
+    running = os.environ.get("GAUNTLET_TEST_STACK", "")
+    if running:
+        yield Stack(stack_environment(Path(running)))
+        return
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    state = shared / "stack"
+    with _locked(shared / "stack.lock") as users:
+        port = int(users[0]) if users else _free_port()
+        users[:] = [str(port), str(int(users[1]) + 1 if users else 1)]
+        started = Stack(stack_environment(state, port))
+        started.up()
+    try:
+        yield started
+    finally:
+        with _locked(shared / "stack.lock") as users:
+            left = int(users[1]) - 1
+            users[:] = [users[0], str(left)]
+            if left == 0:
+                started.down()
+                postgres.forget_home(started.paths.postgres)
+                users.clear()
+
+
+def stack_environment(state: Path, port: int | None = None) -> dict[str, str]:
+    """This process's environment for a stack of its own, without what the developer's shell says about others."""
+    foreign = ("GAUNTLET_", "KUBECONFIG", "AIRFLOW_")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    env["GAUNTLET_HOME"] = str(state)
+    if port is not None:
+        env["GAUNTLET_PORT"] = str(port)
+    return env
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[list[str]]:
+    """Words in a file that one process at a time may read and change."""
+    with path.open("a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        words = file.read().split()
+        yield words
+        file.truncate(0)
+        file.write(" ".join(words))
 
 
 def _sqlalchemy_url(server: postgres.Server, database: str) -> str:

@@ -82,7 +82,6 @@ def environment(inputs: AirflowInputs) -> dict[str, str]:
         },
         "dag_processor": _dag_processor(inputs),
         "logging": _logging(inputs),
-        "usage_data_collection": {"enabled": "False"},
     }
     variables = {
         f"AIRFLOW__{section.upper()}__{key.upper()}": value

@@ -98,7 +98,8 @@ def _program_section(paths: StackPaths, program: Program) -> str:
 
 def _log(paths: StackPaths, program: Program, stream: str) -> dict[str, object]:
     return {
-        f"{stream}_logfile": paths.log_of(program.name),
+        # Relative to the folder supervisord is started in: it expands `%` in this option twice.
+        f"{stream}_logfile": paths.log_of(program.name).relative_to(paths.state),
         f"{stream}_logfile_maxbytes": "10MB",
         f"{stream}_logfile_backups": 3,
     }
