@@ -126,7 +126,8 @@ def _airflow(stack: Stack, path: str, *, token: str = "", body: dict[str, str] |
     assert description is not None
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{description.ui_url}{path}", data=data, headers=headers)
+    url = f"{description.ui_url}{path}"
+    request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 - always http on loopback
     with health.DIRECT.open(request, timeout=30) as response:
         answer: dict[str, object] = json.loads(response.read())
     return answer
