@@ -22,6 +22,8 @@ from __future__ import annotations
 MANIFEST = "manifest.json"
 HEARTBEAT = "heartbeat.json"
 INVENTORY = "inventory.jsonl"
+#: File names of the rendered reports.
+REPORTS = {"html": "report.html", "json": "report.json", "junit": "junit.xml"}
 
 
 def run(execution: str) -> str:

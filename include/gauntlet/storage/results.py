@@ -21,7 +21,8 @@ from gauntlet.runs.states import ShardStatus
 from gauntlet.storage import artifacts, executions
 from gauntlet.storage.executions import UnknownExecutionError
 from gauntlet.storage.tables import test_attempts, test_executions, test_results, test_shards
-from gauntlet.testing.results.model import AttemptResult, CaseResult, Counts, RunResult, ShardResult
+from gauntlet.testing.results.model import AttemptResult, CaseResult, RunResult, ShardResult
+from gauntlet.testing.results.reports.json_report import counts_document
 
 #: How many warnings are kept on the execution's row; all of them are in the JSON report.
 _MAX_WARNINGS = 100
@@ -124,19 +125,6 @@ def _metrics(result: RunResult) -> dict[str, Any]:
         "cpuSeconds": round(sum(shard.cpu_seconds for shard in result.shards), 3),
         "maxMemoryBytes": max((shard.max_memory_bytes for shard in result.shards), default=0),
         "warnings": [_clean(warning) for warning in result.warnings[:_MAX_WARNINGS]],
-    }
-
-
-def counts_document(counts: Counts) -> dict[str, int]:
-    """Counts under the names that the doors use."""
-    return {
-        "tests": counts.tests,
-        "passed": counts.passed,
-        "failed": counts.failed,
-        "errors": counts.errors,
-        "skipped": counts.skipped,
-        "flaky": counts.flaky,
-        "notRun": counts.not_run,
     }
 
 
