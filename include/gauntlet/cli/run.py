@@ -160,9 +160,8 @@ def _report(public_id: str, links: dict[str, str], options: Options, stack: Stac
 def _copy_junit(public_id: str, path: Path) -> None:
     from gauntlet.storage import layout
     from gauntlet.testing.lifecycle.installation import store
-    from gauntlet.testing.lifecycle.settling import REPORTS
 
-    raw = store().read_if_exists(layout.report(public_id, REPORTS["junit"]))
+    raw = store().read_if_exists(layout.report(public_id, layout.REPORTS["junit"]))
     if raw is None:
         sys.stderr.write(f"gauntlet: {public_id} left no JUnit report, so {path} was not written\n")
         return

@@ -16,7 +16,6 @@ from gauntlet.storage import executions, layout, shards
 from gauntlet.storage.executions import Execution
 from gauntlet.storage.shards import ShardRow
 from gauntlet.testing.lifecycle.installation import store, transaction
-from gauntlet.testing.lifecycle.settling import REPORTS
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def document(progress: Progress, *, links: dict[str, str]) -> dict[str, Any]:
 def reports(execution: Execution) -> dict[str, str]:
     """Where the reports are: paths with a ``file://`` store, addresses otherwise; empty before the verdict."""
     files = store()
-    paths = {name: layout.report(execution.public_id, file) for name, file in REPORTS.items()}
+    paths = {name: layout.report(execution.public_id, file) for name, file in layout.REPORTS.items()}
     return {name: files.location(path) for name, path in paths.items() if files.exists(path)}
 
 

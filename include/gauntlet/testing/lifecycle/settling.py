@@ -22,7 +22,6 @@ from gauntlet.testing.results.reports.json_report import render_json
 from gauntlet.testing.results.reports.junit_report import render_junit
 from gauntlet.testing.results.verdict import Obstacle, judge
 
-REPORTS: Mapping[str, str] = {"html": "report.html", "json": "report.json", "junit": "junit.xml"}
 _EMPTY = Merged((), (), ())
 
 
@@ -40,7 +39,7 @@ def settle(public_id: str, tasks: Mapping[str, str | None]) -> Verdict:
     result = _result(execution, known, tasks)
     files = store()
     for renderer, name in ((render_html, "html"), (render_json, "json"), (render_junit, "junit")):
-        files.write(layout.report(public_id, REPORTS[name]), renderer(result).encode("utf-8", "replace"))
+        files.write(layout.report(public_id, layout.REPORTS[name]), renderer(result).encode("utf-8", "replace"))
     with transaction() as connection:
         results.store_run(connection, result)
     return result.verdict
@@ -102,7 +101,7 @@ def _result(
             **facts,
         },
         links={"dagRun": f"/dags/{execution.dag_id}/runs/{execution.run_id}"},
-        reports={name: layout.report(execution.public_id, file) for name, file in REPORTS.items()},
+        reports={name: layout.report(execution.public_id, file) for name, file in layout.REPORTS.items()},
     )
 
 
