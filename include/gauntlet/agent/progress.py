@@ -47,6 +47,11 @@ class Progress:
         return Counts(sum(by.values()), by["passed"], by["failed"], by["error"], by["skipped"])
 
     @property
+    def reached(self) -> int:
+        """Cases that have a result or were begun."""
+        return len(self._seen) + len(self._running)
+
+    @property
     def current(self) -> str:
         """A case that is running."""
         return next(iter(self._running), "")

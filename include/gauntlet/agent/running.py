@@ -126,7 +126,7 @@ def _facts(order: Order, ended: Ended, progress: Progress, has_reports: bool) ->
         spoke=progress.spoke,
         finished=progress.finished,
         stopped=progress.stopped,
-        cases=progress.counts.total,
+        cases=progress.reached,
         has_reports=has_reports,
         wanted=len(order.cases),
     )

@@ -20,7 +20,7 @@ class Facts(NamedTuple):
     :param spoke: the plugin reported at all.
     :param finished: the plugin reported the end of the session.
     :param stopped: why the session stopped early, in pytest's words.
-    :param cases: how many results the tool itself gave.
+    :param cases: how many the tool began, or listed.
     :param has_reports: it left a report that the order asks for.
     :param wanted: how many cases it was to run; 0 for whatever it selects.
     """

@@ -86,7 +86,8 @@ class Events:
 class Outcome:
     """Everything pytest said about one case, until it is finished."""
 
-    def __init__(self, location: tuple[str, int | None, str], started_at: float) -> None:
+    def __init__(self, case_id: str, location: tuple[str, int | None, str], started_at: float) -> None:
+        self.case_id = case_id
         self.line = location[1]
         self.started_at = started_at
         self.reports: list[Any] = []
@@ -100,7 +101,7 @@ class Outcome:
         else:
             self.reports.append(report)
 
-    def case(self, case_id: str) -> dict[str, Any]:
+    def case(self) -> dict[str, Any]:
         """The reports merged into one case, the worst winning."""
         failures = [report for report in self.reports if report.outcome == "failed"]
         whole = [report for report in self.reports if not is_subtest(report)]
@@ -112,7 +113,7 @@ class Outcome:
         status, message, details = verdict(failures, whole)
         stdout, stderr = captured(self.reports)
         return case_document(
-            case_id,
+            self.case_id,
             status,
             line=self.line,
             duration_ms=round(1000 * sum(report.duration for report in whole), 3),
@@ -216,23 +217,59 @@ def _joined(sections: list[tuple[str, str]]) -> str:
     return safe_text("\n".join(f"--- {title} ---\n{content}" for title, content in sections))
 
 
+class Names:
+    """An id for each item: pytest lets several items share a node id, and node ids may hold control characters."""
+
+    def __init__(self) -> None:
+        self._by_item: dict[int, str] = {}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        """Name the items in the order of collection, which every run of the same command shares."""
+        seen: dict[str, int] = {}
+        for item in items:
+            if id(item) not in self._by_item:
+                name = safe_id(item.nodeid)
+                seen[name] = count = seen.get(name, 0) + 1
+                self._by_item[id(item)] = name if count == 1 else f"{name}#{count}"
+
+    def of(self, item: Any) -> str:
+        """The id of an item; one that a plugin added later goes by its node id."""
+        return self._by_item.get(id(item)) or safe_id(item.nodeid)
+
+
 class Recorder:
     """Reports cases as they run; only in the process that hears of all of them."""
 
-    def __init__(self, events: Events) -> None:
+    def __init__(self, events: Events, names: Names) -> None:
         self._events = events
+        self._names = names
         self._open: dict[str, Outcome] = {}
+        self._next = ""
+        self._starts: dict[str, int] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: Any) -> None:
+        """Note which of the items that share a node id is next."""
+        self._next = self._names.of(item)
+
+    def _name(self, nodeid: str) -> str:
+        # Under xdist the controller has no items: there the order of starts tells them apart.
+        self._starts[nodeid] = count = self._starts.get(nodeid, 0) + 1
+        name, self._next = self._next, ""
+        return name or (safe_id(nodeid) if count == 1 else f"{safe_id(nodeid)}#{count}")
 
     def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
         """A case starts."""
-        self._open[nodeid] = Outcome(location, round(time.time(), 6))
-        self._events.write("S", nodeid)
+        outcome = self._open[nodeid] = Outcome(self._name(nodeid), location, round(time.time(), 6))
+        self._events.write("S", outcome.case_id)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """A phase of a case is over; one without a phase comes from xdist when a worker died, and is the last."""
         outcome = self._open.get(report.nodeid)
         if outcome is None:
-            outcome = self._open[report.nodeid] = Outcome(report.location, round(time.time(), 6))
+            name = safe_id(report.nodeid)
+            outcome = self._open[report.nodeid] = Outcome(name, report.location, round(time.time(), 6))
         outcome.add(report)
         if report.when not in ("setup", "call", "teardown"):
             self.pytest_runtest_logfinish(report.nodeid)
@@ -241,7 +278,7 @@ class Recorder:
         """A case is over."""
         outcome = self._open.pop(nodeid, None)
         if outcome is not None:
-            self._events.write("C", outcome.case(nodeid))
+            self._events.write("C", outcome.case())
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: Any, exitstatus: int) -> None:
@@ -256,22 +293,11 @@ class Recorder:
         )
 
 
-def distinguish(items: list[Any]) -> None:
-    """Give each item an id of its own: pytest lets several share one, and ids may hold control characters."""
-    seen: dict[str, int] = {}
-    for item in items:
-        name = safe_id(item.nodeid)
-        seen[name] = count = seen.get(name, 0) + 1
-        if count > 1:
-            name = f"{name}#{count}"
-        if name != item.nodeid:
-            item._nodeid = name
-
-
 class Selection:
     """Keeps the wanted cases, and tells what became of those that were not collected."""
 
-    def __init__(self, wanted: list[str], root: Path, events: Events) -> None:
+    def __init__(self, wanted: list[str], root: Path, events: Events, names: Names) -> None:
+        self._names = names
         self._wanted = dict.fromkeys(wanted)
         self._files = {file_of(case_id) for case_id in wanted}
         self._prefix = str(root) + os.sep
@@ -303,18 +329,21 @@ class Selection:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: Any, items: list[Any]) -> None:
         """Deselect what is not wanted, in the order pytest and other plugins settled on."""
-        distinguish(items)
-        kept, others = [], []
+        self._names.pytest_collection_modifyitems(items)
+        kept: dict[Any, None] = {}
+        others = []
         found = set(self._told)
         for item in items:
-            file = file_of(item.nodeid)
-            if item.nodeid in self._wanted or file in self._wanted:
-                found.update((item.nodeid, file))
-                kept.append(item)
+            name = self._names.of(item)
+            file = file_of(name)
+            # An item may be in the list twice (--keep-duplicates); it is one case.
+            if item not in kept and (name in self._wanted or file in self._wanted):
+                found.update((name, file))
+                kept[item] = None
             else:
                 others.append(item)
         if others:
-            items[:] = kept
+            items[:] = list(kept)
             config.hook.pytest_deselected(items=others)
         missing = [case_id for case_id in self._wanted if case_id not in found]
         if missing:
@@ -337,9 +366,10 @@ def collected_case(case_id: str, report: Any) -> dict[str, Any]:
 class Inventory:
     """Lists the cases, with modules that skip themselves or cannot be collected as one entry each."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, names: Names) -> None:
         self._path = path
-        self._entries: list[dict[str, Any]] = []
+        self._names = names
+        self._entries: dict[str, dict[str, Any]] = {}
 
     def pytest_collectreport(self, report: Any) -> None:
         """Note what collection itself decided."""
@@ -351,20 +381,18 @@ class Inventory:
             entry["skipped"] = skip_reason(report)
         else:
             entry["error"] = first_line(report)
-        self._entries.append(entry)
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        """Name the items as the shards will."""
-        distinguish(items)
+        # With --doctest-modules a module is collected twice; what is broken is worse than what is skipped.
+        if node_id not in self._entries or "error" in entry:
+            self._entries[node_id] = entry
 
     def pytest_collection_finish(self, session: Any) -> None:
         """Write the list, complete or not at all."""
         lines = []
-        for item in session.items:
+        for item in dict.fromkeys(session.items):
             line = item.location[1]
-            lines.append({"id": item.nodeid, "file": file_of(item.nodeid), "line": None if line is None else line + 1})
-        lines += self._entries
+            name = self._names.of(item)
+            lines.append({"id": name, "file": file_of(name), "line": None if line is None else line + 1})
+        lines += self._entries.values()
         scratch = Path(self._path + ".part")
         with scratch.open("w", encoding="utf-8", errors="backslashreplace") as out:
             for entry in lines:
@@ -402,9 +430,11 @@ def pytest_load_initial_conftests(early_config: Any) -> None:
 def pytest_configure(config: Any) -> None:
     """Take on the role the variables give this process."""
     inventory = os.environ.get("GAUNTLET_TEST_INVENTORY", "")
+    names = Names()
     if inventory:
         config.option.collectonly = True
-        config.pluginmanager.register(Inventory(inventory), "gauntlet-inventory")
+        config.pluginmanager.register(names, "gauntlet-names")
+        config.pluginmanager.register(Inventory(inventory, names), "gauntlet-inventory")
         return
     worker = _is_worker(config)
     path = os.environ.get("GAUNTLET_TEST_EVENTS", "")
@@ -415,6 +445,8 @@ def pytest_configure(config: Any) -> None:
         tells = not worker or config.workerinput["workerid"] == "gw0"
         wanted = [json.loads(line) for line in Path(selection).read_text(encoding="utf-8").splitlines() if line]
         events = Events(path if tells else "")
-        config.pluginmanager.register(_PathSelection(wanted, config.rootpath, events), "gauntlet-selection")
+        config.pluginmanager.register(_PathSelection(wanted, config.rootpath, events, names), "gauntlet-selection")
+    else:
+        config.pluginmanager.register(names, "gauntlet-names")
     if not worker:
-        config.pluginmanager.register(Recorder(Events(path)), "gauntlet-recorder")
+        config.pluginmanager.register(Recorder(Events(path), names), "gauntlet-recorder")
