@@ -8,6 +8,7 @@ alone. On a person's own cluster these are theirs (or the Helm chart's) to make.
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import sys
 import time
@@ -30,10 +31,15 @@ class FurnishingError(GauntletError):
 
 @dataclass(frozen=True)
 class Access:
-    """How devcluster is reached."""
+    """How devcluster is reached: its certificate authority as PEM (None for http), and a token."""
 
     server: str
     token: str = field(repr=False)
+    authority: str | None = field(default=None, repr=False)
+
+    def opener(self) -> urllib.request.OpenerDirector:
+        """What speaks to it, trusting its own authority alone."""
+        return health.DIRECT if self.authority is None else health.direct_opener(self.authority)
 
 
 def access(kubeconfig: Path) -> Access | None:
@@ -42,15 +48,20 @@ def access(kubeconfig: Path) -> Access | None:
 
     try:
         content = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
-        return Access(content["clusters"][0]["cluster"]["server"], content["users"][0]["user"]["token"])
-    except (OSError, ValueError, KeyError, TypeError, IndexError, yaml.YAMLError):
+        cluster = content["clusters"][0]["cluster"]
+        encoded = cluster.get("certificate-authority-data")
+        authority = base64.b64decode(encoded).decode("ascii") if encoded else None
+        return Access(cluster["server"], content["users"][0]["user"]["token"], authority)
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, yaml.YAMLError):
         return None
 
 
 def problem_of(kubeconfig: Path) -> str | None:
     """devcluster's check: it has written its kubeconfig and is ready."""
     found = access(kubeconfig)
-    return f"{kubeconfig} is not there yet" if found is None else health.http_ok(f"{found.server}/readyz")
+    if found is None:
+        return f"{kubeconfig} is not there yet"
+    return health.http_ok(f"{found.server}/readyz", found.opener())
 
 
 def objects(namespace: str, folders: Mapping[str, Path]) -> list[dict[str, Any]]:
@@ -117,7 +128,7 @@ def _make(found: Access, content: dict[str, Any]) -> bool:
         method="POST",
     )
     try:
-        with health.DIRECT.open(request, timeout=10):
+        with found.opener().open(request, timeout=10):
             return True
     except urllib.error.HTTPError as error:
         if error.code == 409:  # AlreadyExists

@@ -7,6 +7,7 @@ supervisor's opinion of it.
 from __future__ import annotations
 
 import json
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -22,14 +23,25 @@ AIRFLOW_JOBS = {
 }
 """Program → its name in Airflow's health document."""
 
-# A proxy configured for the machine must not see requests to loopback.
+
+def direct_opener(authority: str | None = None) -> urllib.request.OpenerDirector:
+    """An opener for loopback, past any proxy configured for the machine.
+
+    :param authority: the certificate authority to trust for https, as PEM; the system's when None.
+    """
+    context = ssl.create_default_context(cadata=authority)
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+
+
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def answer_of(url: str, timeout_seconds: float = 3) -> tuple[int, bytes] | str:
+def answer_of(
+    url: str, timeout_seconds: float = 3, opener: urllib.request.OpenerDirector = DIRECT
+) -> tuple[int, bytes] | str:
     """Status and body of a GET on loopback, or the reason why there is none."""
     try:
-        with DIRECT.open(url, timeout=timeout_seconds) as response:
+        with opener.open(url, timeout=timeout_seconds) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -37,9 +49,9 @@ def answer_of(url: str, timeout_seconds: float = 3) -> tuple[int, bytes] | str:
         return str(getattr(error, "reason", error))
 
 
-def http_ok(url: str) -> str | None:
+def http_ok(url: str, opener: urllib.request.OpenerDirector = DIRECT) -> str | None:
     """The check of a server that answers 200."""
-    answer = answer_of(url)
+    answer = answer_of(url, opener=opener)
     if isinstance(answer, str):
         return f"{url} does not answer: {answer}"
     return None if answer[0] == 200 else f"{url} answers {answer[0]}"

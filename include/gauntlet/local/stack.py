@@ -29,7 +29,8 @@ from gauntlet.local.supervision import ProgramState, Supervisor, order_file
 Say = Callable[[str, float], None]
 """Told of each step that is done: what, and how many seconds it took."""
 
-START_TIMEOUT_SECONDS = 180
+START_TIMEOUT_SECONDS = 60
+AIRFLOW_START_TIMEOUT_SECONDS = 240  # its imports alone take minutes on a machine that does other things too
 _HUNG_SECONDS = 20  # how long a component that was running already may fail its check before it is restarted
 
 
@@ -193,7 +194,8 @@ class Stack:
             starter.bring_up([plan.program(FURNISHER)], lambda _: None)
             starter.bring_up([plan.program(DEVCLUSTER)], lambda _: furnishing.problem_of(kubeconfig))
             furnishing.furnish(kubeconfig, plan.settings["GAUNTLET_NAMESPACE"], claims(self.paths))
-        starter.bring_up([plan.program(name) for name in AIRFLOW], _airflow_check(plan.ports.ui))
+        airflow_programs = [plan.program(name) for name in AIRFLOW]
+        starter.bring_up(airflow_programs, _airflow_check(plan.ports.ui), AIRFLOW_START_TIMEOUT_SECONDS)
 
     # down
 
@@ -293,10 +295,16 @@ class _Starter:
         self._supervisor = supervisor
         self._say = say
 
-    def bring_up(self, programs: list[Program], check: Callable[[ProgramState], str | None]) -> None:
+    def bring_up(
+        self,
+        programs: list[Program],
+        check: Callable[[ProgramState], str | None],
+        timeout_seconds: float = START_TIMEOUT_SECONDS,
+    ) -> None:
         """Start those that do not run or are to be others, then wait until each passes its check.
 
         :param check: given what the supervisor says of a program, what it lacks.
+        :param timeout_seconds: how long one that was started may take.
         :raises StackError: one does not get healthy; with the end of its log.
         """
         started = time.monotonic()
@@ -308,7 +316,7 @@ class _Starter:
         for program in programs:
             if program.name not in fresh:
                 continue
-            if not self._healthy_within(program, check, START_TIMEOUT_SECONDS):
+            if not self._healthy_within(program, check, timeout_seconds):
                 raise self._failure(program, check)
             self._say(program.name, time.monotonic() - started)
 
@@ -333,6 +341,7 @@ class _Starter:
 
     def _healthy_within(self, program: Program, check: Callable[[ProgramState], str | None], seconds: float) -> bool:
         deadline = time.monotonic() + seconds
+        pause = 0.02
         while True:
             state = self._supervisor.states().get(program.name)
             if state is None or state.state == "FATAL":
@@ -341,7 +350,8 @@ class _Starter:
                 return True
             if time.monotonic() > deadline:
                 return False
-            time.sleep(0.1)
+            time.sleep(pause)
+            pause = min(0.5, pause * 1.5)
 
     def _failure(self, program: Program, check: Callable[[ProgramState], str | None]) -> StackError:
         log = self._paths.log_of(program.name)
