@@ -122,11 +122,21 @@ class ObjectStore:
         :raises ObjectMissingError: when there is none.
         :raises StoreError: when it is longer than ``max_bytes``.
         """
-        with self.open(path) as stream:
-            data = stream.read(max_bytes + 1)
+        data = self._read_at_once(path, max_bytes + 1)
         if len(data) > max_bytes:
             raise StoreError(f"the object is longer than {max_bytes} bytes", where=path)
         return data
+
+    def _read_at_once(self, path: str, length: int) -> bytes:
+        """One request, so that an object that is being rewritten is read as it was or as it is."""
+        full = self._full(path)
+        try:
+            if not self.is_folder:
+                return bytes(self._fs.cat_file(full, start=0, end=length))
+            with Path(full).open("rb") as stream:
+                return stream.read(length)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise ObjectMissingError("there is no such object", where=path) from None
 
     def read_if_exists(self, path: str, *, max_bytes: int = MAX_READ_BYTES) -> bytes | None:
         """The bytes of an object, or None when there is none.
