@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
@@ -56,7 +57,7 @@ _CODES: Mapping[CaseStatus, str] = {
 def render_html(result: RunResult) -> str:
     """The report as an HTML document."""
     style, script = _asset("report.css"), _asset("report.js")
-    failures = sorted((case for case in result.cases if case.red), key=_ran_first)
+    failures = [case for case in result.cases if case.red and case.ran]
     shown = failures[:MAX_FAILURES]
     return _template().render(
         run=result,
@@ -65,6 +66,7 @@ def render_html(result: RunResult) -> str:
         numbers=_numbers(result),
         failures=shown,
         failures_left_out=len(failures) - len(shown),
+        not_run=_not_run(result.cases),
         flaky=[case for case in result.cases if case.flaky][:MAX_FLAKY],
         slowest=_slowest(result.cases),
         timeline=timeline(result.shards),
@@ -79,7 +81,7 @@ def render_html(result: RunResult) -> str:
 
 def _headline(result: RunResult) -> str:
     if result.verdict.state is State.FAILED and result.verdict.exit_code != 1:
-        return "Could not run"
+        return "Incomplete" if result.counts.tests > result.counts.not_run else "Could not run"
     return _HEADLINES[result.verdict.state]
 
 
@@ -100,12 +102,13 @@ def _numbers(result: RunResult) -> list[dict[str, Any]]:
         {"label": "errors", "value": counts.errors, "tone": "error", "filter": "e", "part": counts.errors},
         {"label": "skipped", "value": counts.skipped, "tone": "skipped", "filter": "s", "part": counts.skipped},
         {"label": "flaky", "value": counts.flaky, "tone": "flaky", "filter": "y", "part": 0},
+        {"label": "not run", "value": counts.not_run, "tone": "unrun", "filter": "n", "part": 0},
     ]
 
 
-def _ran_first(case: CaseResult) -> bool:
-    """What failed by itself comes before what a lost shard never got to."""
-    return not case.ran
+def _not_run(cases: Sequence[CaseResult]) -> list[tuple[str, int]]:
+    """Why cases were not run, each reason once with the number of cases: a lost shard has hundreds."""
+    return Counter(case.message for case in cases if not case.ran).most_common()
 
 
 def _slowest(cases: Sequence[CaseResult]) -> list[CaseResult]:

@@ -73,9 +73,9 @@ def _row(shard: ShardResult, begin: float, span: float) -> Row:
         if _known(attempt)
         for phase, start, end, label in _phases(attempt)
     )
-    tried = len(shard.attempts)
-    note = shard.cause or (f"{tried} attempts" if tried > 1 else "")
-    return Row(shard.index, shard.status.value, note, bars, max((bar.left + bar.width for bar in bars), default=0.0))
+    return Row(
+        shard.index, shard.status.value, shard.cause, bars, max((bar.left + bar.width for bar in bars), default=0.0)
+    )
 
 
 def _phases(attempt: AttemptResult) -> Iterator[tuple[str, float, float, str]]:
@@ -111,5 +111,17 @@ def _ticks(span: float) -> Iterator[Tick]:
     step = next((step for step in _STEPS if span / step <= _MOST_TICKS), span / _MOST_TICKS)
     position = 0.0
     while position <= span:
-        yield Tick(100 * position / span, duration(position * 1000) if position else "0")
+        yield Tick(100 * position / span, _clock(position, step))
         position += step
+
+
+def _clock(seconds: float, step: float) -> str:
+    """A moment on the axis, as short as can be: ``0.4 s``, ``30 s``, ``1:30``, ``2 h 15``."""
+    if step < 1:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if step >= 3600 or whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d}"
+    return f"{whole // 60}:{whole % 60:02d}"
