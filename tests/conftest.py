@@ -86,7 +86,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """
     running = os.environ.get("GAUNTLET_TEST_STACK", "")
     if running:
-        yield Stack(stack_environment(Path(running)))
+        description = Stack(stack_environment(Path(running))).description()
+        assert description is not None, f"GAUNTLET_TEST_STACK={running} is no stack"
+        yield Stack(stack_environment(Path(running), description.ui_port))
         return
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base

@@ -31,7 +31,7 @@ Say = Callable[[str, float], None]
 
 START_TIMEOUT_SECONDS = 60
 AIRFLOW_START_TIMEOUT_SECONDS = 240  # its imports alone take minutes on a machine that does other things too
-_HUNG_SECONDS = 20  # how long a component that was running already may fail its check before it is restarted
+_HUNG_SECONDS = 30  # how long a component that was running already may fail its check before it is restarted
 
 
 class StackError(GauntletError):
