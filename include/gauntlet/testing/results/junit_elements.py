@@ -261,7 +261,7 @@ def _result_of(case: _Case, warnings: list[str]) -> CaseResult:
             attachments.append(Attachment(value.replace("\\", "/").rpartition("/")[2], value))
         else:
             key, _, text = value.partition("=")
-            properties.setdefault(key, text)
+            properties[key] = text
     seconds = parse_seconds(attributes["time"]) if "time" in attributes else None
     if seconds is None and attributes.get("time", "").strip() and len(warnings) < _MAX_DEPTH:
         warnings.append(f"the time {attributes['time'][:40]!r} of {name[:200]!r} is none")
