@@ -66,7 +66,7 @@ class Options:
 
 def allocatable(options: Options) -> dict[str, str]:
     """Return what the node offers, as quantities."""
-    import psutil  # noqa: PLC0415
+    import psutil
 
     cores = options.cpu_cores if options.cpu_cores is not None else Fraction(os.cpu_count() or 1)
     memory = options.memory_bytes if options.memory_bytes is not None else psutil.virtual_memory().total
@@ -120,7 +120,7 @@ def sweep(marker: str) -> int:
 
     Shims see to that themselves. This is for the day somebody kills devcluster, keeper and shims all at once.
     """
-    import psutil  # noqa: PLC0415
+    import psutil
 
     killed = 0
     for process in psutil.process_iter():
@@ -182,7 +182,9 @@ class Cluster:
             credential.token: "devcluster-admin", self._tokens["node"]: f"system:node:{NODE_NAME}",
             self._tokens["pods"]: "system:serviceaccount:default:default",
         }  # fmt: skip
-        runner = web.AppRunner(create_app(registry, agent, users), access_log=None, shutdown_timeout=2)
+        runner = web.AppRunner(
+            create_app(registry, agent, users), access_log=None, shutdown_timeout=0.2, handler_cancellation=True
+        )
         await runner.setup()
         await asyncio.to_thread(schema.models)
         for name in NAMESPACES:

@@ -23,7 +23,7 @@ def namespace(obj: Object) -> None:
 
 def secret(obj: Object) -> None:
     """`stringData` is written into `data` and never read back."""
-    import base64  # noqa: PLC0415
+    import base64
 
     obj.setdefault("type", "Opaque")
     for key, text in (obj.pop("stringData", None) or {}).items():
@@ -76,9 +76,7 @@ def _tolerations(spec: dict[str, Any]) -> None:
     tolerations = spec["tolerations"] = list(spec.get("tolerations") or [])
     for taint in _TAINTS:
         if not any(t.get("key") in (taint, None) and t.get("effect") in ("NoExecute", None) for t in tolerations):
-            tolerations.append(
-                {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
-            )
+            tolerations.append({"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300})
 
 
 def _container(container: dict[str, Any]) -> None:

@@ -120,7 +120,9 @@ def invalid(kind: str, name: str, causes: Sequence[Cause], group: str = "") -> A
 
 def forbidden(resource: str, name: str, why: str) -> ApiError:
     """403."""
-    shown = f'{resource_name(resource)} "{name}" is forbidden: ' if name else f"{resource_name(resource)} is forbidden: "
+    shown = (
+        f'{resource_name(resource)} "{name}" is forbidden: ' if name else f"{resource_name(resource)} is forbidden: "
+    )
     return ApiError(403, "Forbidden", shown + why, _details(resource, name))
 
 

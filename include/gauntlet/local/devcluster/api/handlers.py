@@ -152,9 +152,7 @@ class Handlers:
             raise errors.method_not_allowed()
         patch = requests.parse_patch(await request.read(), request.headers.get("Content-Type", ""))
         options = requests.write_options(request.query, request.headers.get("User-Agent", ""))
-        changed, created = self.registry.patch(
-            kind, target.namespace, target.name, patch, options, target.subresource
-        )
+        changed, created = self.registry.patch(kind, target.namespace, target.name, patch, options, target.subresource)
         return self._written(request, kind, changed, options, 201 if created else 200)
 
     async def _delete(self, request: web.Request, target: Target, kind: Kind) -> web.Response:
@@ -180,8 +178,6 @@ class Handlers:
         return body, requests.write_options(request.query, request.headers.get("User-Agent", ""))
 
     @staticmethod
-    def _written(
-        request: web.Request, kind: Kind, obj: Object, options: WriteOptions, status: int
-    ) -> web.Response:
+    def _written(request: web.Request, kind: Kind, obj: Object, options: WriteOptions, status: int) -> web.Response:
         view = View.of(request.headers.get("Accept", ""), request.query)
         return answer(view.one(kind, obj), status, options.warnings)

@@ -96,9 +96,7 @@ def _check_fields(kind: Kind, terms: list[tuple[str, bool, str]]) -> None:
             raise errors.bad_request(f"field label not supported: {name}")
 
 
-def collection(
-    store: ObjectStore, kind: Kind, target: Target, query: Mapping[str, str], view: View
-) -> Object:
+def collection(store: ObjectStore, kind: Kind, target: Target, query: Mapping[str, str], view: View) -> Object:
     """Answer a list request, a page of it when `limit` is given.
 
     Pages continue after the last key in today's state; unlike etcd, no snapshot of the first page's moment is kept.
@@ -203,8 +201,6 @@ def _seen(change: Change, matches: Matcher) -> str | None:
     if now:
         return "MODIFIED" if before else "ADDED"
     return "DELETED" if before else None
-
-
 
 
 def _bookmark(kind: Kind, version: int, view: View, *, initial_done: bool = False) -> bytes:

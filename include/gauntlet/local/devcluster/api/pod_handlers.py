@@ -47,7 +47,7 @@ class PodHandlers:
         body = requests.parse_body(await request.read(), request.content_type) or {}
         pod = copy.deepcopy(self._registry.get(self._kind, target.namespace, target.name))
         if pod["spec"].get("nodeName"):
-            why = f"pod {target.name} is already assigned to node \"{pod['spec']['nodeName']}\""
+            why = f'pod {target.name} is already assigned to node "{pod["spec"]["nodeName"]}"'
             raise errors.conflict("pods/binding", target.name, why)
         if pod["metadata"].get("deletionTimestamp"):
             raise errors.conflict("pods/binding", target.name, f"pod {target.name} is being deleted")
@@ -117,9 +117,7 @@ class PodHandlers:
         container = streams.pick_container(pod, query.get("container", ""))
         if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
             phase = pod["status"]["phase"]
-            raise errors.bad_request(
-                f"cannot exec into a container in a completed pod; current phase is {phase}"
-            )
+            raise errors.bad_request(f"cannot exec into a container in a completed pod; current phase is {phase}")
         options = streams.ExecOptions(
             container=container,
             command=tuple(query.getall("command", [])),

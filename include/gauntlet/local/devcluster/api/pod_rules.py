@@ -132,7 +132,9 @@ def _container(path: str, container: dict[str, Any], volumes: list[str]) -> Iter
     for index, port in enumerate(container.get("ports") or []):
         number = port.get("containerPort")
         if not isinstance(number, int) or not 1 <= number <= 65535:
-            yield invalid_value(f"{path}.ports[{index}].containerPort", number, "must be between 1 and 65535, inclusive")
+            yield invalid_value(
+                f"{path}.ports[{index}].containerPort", number, "must be between 1 and 65535, inclusive"
+            )
 
 
 def _environment(path: str, container: dict[str, Any]) -> Iterator[Cause]:

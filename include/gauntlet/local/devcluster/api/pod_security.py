@@ -14,11 +14,20 @@ Spec: TypeAlias = dict[str, Any]
 Check: TypeAlias = Callable[[Spec], str]
 
 _ALLOWED_VOLUMES = frozenset(
-    {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim", "projected", "secret"}
+    {
+        "configMap",
+        "csi",
+        "downwardAPI",
+        "emptyDir",
+        "ephemeral",
+        "image",
+        "persistentVolumeClaim",
+        "projected",
+        "secret",
+    }
 )
 _BASELINE_CAPABILITIES = frozenset(
-    "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID "
-    "SYS_CHROOT".split()
+    ["AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"]
 )
 _SAFE_SECCOMP = ("RuntimeDefault", "Localhost")
 
@@ -112,9 +121,7 @@ def _restricted_capabilities(spec: Spec) -> str:
     details = [f'{_named(keeps)} must set securityContext.capabilities.drop=["ALL"]'] if keeps else []
     if adds:
         found = {x for c in _containers(spec) for x in capabilities(c).get("add") or []} - {"NET_BIND_SERVICE"}
-        details.append(
-            f"{_named(adds)} must not include {_quoted(sorted(found))} in securityContext.capabilities.add"
-        )
+        details.append(f"{_named(adds)} must not include {_quoted(sorted(found))} in securityContext.capabilities.add")
     return f"unrestricted capabilities ({'; '.join(details)})" if details else ""
 
 

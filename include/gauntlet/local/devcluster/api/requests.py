@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gauntlet.local.devcluster.api import errors, patching
+from gauntlet.local.devcluster.api import errors, patching, protobuf
 from gauntlet.local.devcluster.api.kinds import BY_RESOURCE, REVIEWS, Kind, versions
 from gauntlet.local.devcluster.api.registry import DeleteOptions, WriteOptions
 
@@ -110,14 +110,13 @@ def delete_options(query: Mapping[str, str], body: Any) -> DeleteOptions:
 
 
 def parse_body(body: bytes, content_type: str) -> Any:
-    """Parse a body; None when there is none. Raises ApiError 400 or 415."""
+    """Parse a body; None when there is none. Raises ApiError 400."""
     if not body:
         return None
     kind = content_type.partition(";")[0].strip()
-    if "protobuf" in kind:
-        message = "the body of the request was in an unknown format - accepted media types include: application/json"
-        raise errors.ApiError(415, "UnsupportedMediaType", message)
     try:
+        if "protobuf" in kind:
+            return protobuf.decode(body)
         return _load_yaml(body) if "yaml" in kind else json.loads(body)
     except ValueError as problem:
         raise errors.bad_request(f"the body cannot be read: {problem}") from None
@@ -134,7 +133,7 @@ def parse_patch(body: bytes, content_type: str) -> patching.Patch:
 
 
 def _load_yaml(body: bytes) -> Any:
-    import yaml  # noqa: PLC0415
+    import yaml
 
     try:
         return json.loads(body)

@@ -43,7 +43,7 @@ class Findings:
 @functools.cache
 def models() -> Any:
     """Import the client's models (half a second, once)."""
-    import kubernetes.client.models as found  # noqa: PLC0415
+    import kubernetes.client.models as found
 
     return found
 

@@ -19,7 +19,6 @@ from gauntlet.local.devcluster.node.client import Object
 from gauntlet.local.devcluster.node.environment import ConfigError
 from gauntlet.local.devcluster.node.images import Image
 from gauntlet.local.devcluster.node.node_services import NodeServices
-from gauntlet.local.devcluster.node.resources import memory_limit_bytes
 from gauntlet.local.devcluster.node.runtime import Command, Exit, Process, StartError
 from gauntlet.local.devcluster.node.statuses import Record, back_off_seconds, should_restart, stamp
 
@@ -113,7 +112,9 @@ class Container:
         self.prepared = prepared
         await asyncio.to_thread(self._make_log, prepared)
         self._event("Normal", "Created", f"Created container: {self.record.name}")
-        self.record.container_id = f"devcluster://{self.pod['metadata']['uid']}/{self.record.name}/{self.record.restart_count}"
+        self.record.container_id = (
+            f"devcluster://{self.pod['metadata']['uid']}/{self.record.name}/{self.record.restart_count}"
+        )
         started_at = stamp()
         try:
             self.process = await self.node.runtime.spawn(prepared.command)

@@ -73,7 +73,9 @@ def data_of(obj: Object, kind: str) -> dict[str, bytes]:
 
 
 def _from_source(source: Object, around: Surroundings) -> dict[str, str]:
-    kind, reference = ("Secret", source["secretRef"]) if "secretRef" in source else ("ConfigMap", source["configMapRef"])
+    kind, reference = (
+        ("Secret", source["secretRef"]) if "secretRef" in source else ("ConfigMap", source["configMapRef"])
+    )
     found = around.find(kind, reference.get("name", ""))
     if found is None:
         if reference.get("optional"):

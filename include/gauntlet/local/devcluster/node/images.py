@@ -78,7 +78,7 @@ def load(files: Iterable[Path]) -> Catalogue:
 
 
 def _read(file: Path) -> list[Image]:
-    import yaml  # noqa: PLC0415
+    import yaml
 
     try:
         document = yaml.safe_load(file.read_text())

@@ -75,8 +75,4 @@ class NodeServices:
 
 def network_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the few variables of the host that every container gets: language, time zone, the way to the network."""
-    return {
-        key: value
-        for key, value in environment.items()
-        if key in PASSED_ON or key.startswith(PASSED_ON_PREFIXES)
-    }
+    return {key: value for key, value in environment.items() if key in PASSED_ON or key.startswith(PASSED_ON_PREFIXES)}

@@ -137,7 +137,7 @@ async def _execute(container: Container, argv: list[str]) -> str:
 
 
 async def _http(container: Container, request: Object) -> str:
-    import aiohttp  # noqa: PLC0415
+    import aiohttp
 
     host = request.get("host") or container.node.host_ip
     scheme = (request.get("scheme") or "HTTP").lower()

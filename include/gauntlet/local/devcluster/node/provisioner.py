@@ -84,7 +84,11 @@ class Provisioner:
         await self._client.patch(f"{volume_path}/status", {"status": {"phase": "Bound"}}, MERGE)
         path = object_path("persistentvolumeclaims", metadata["namespace"], metadata["name"])
         await self._client.patch(path, {"spec": {"volumeName": volume["metadata"]["name"]}}, MERGE)
-        status = {"phase": "Bound", "accessModes": volume["spec"]["accessModes"], "capacity": volume["spec"]["capacity"]}
+        status = {
+            "phase": "Bound",
+            "accessModes": volume["spec"]["accessModes"],
+            "capacity": volume["spec"]["capacity"],
+        }
         await self._client.patch(f"{path}/status", {"status": status}, MERGE)
 
     async def _provision(self, claim: Object) -> Object:

@@ -237,7 +237,7 @@ class LogWriter:
         self.limit_bytes = limit_bytes
         self.file = open(path, "ab", buffering=0)  # noqa: PTH123, SIM115
         self.size_bytes = 0
-        self.rest = {name: b"" for name in STREAMS}
+        self.rest = dict.fromkeys(STREAMS, b"")
 
     def write(self, stream: str, data: bytes) -> None:
         """Append `data` line by line; an empty `data` ends the stream and flushes its unfinished line."""
