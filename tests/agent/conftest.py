@@ -121,6 +121,10 @@ class Pod:
         """What the attempt said of itself."""
         return self.json("manifest.json")
 
+    def manifest_if_any(self) -> dict[str, Any] | None:
+        """The manifest, or None while there is none."""
+        return self.manifest if (self.attempt / "manifest.json").exists() else None
+
     def json(self, name: str) -> dict[str, Any]:
         """A document the attempt left."""
         document = json.loads((self.attempt / name).read_text(encoding="utf-8"))

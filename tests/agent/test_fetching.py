@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from gauntlet.agent import fetching
 from gauntlet.agent.failures import Refusal
 from gauntlet.agent.fetching import fetch, fetch_archive, file_name_of
 from gauntlet.agent.workplace import Workplace
@@ -85,7 +84,7 @@ def test_a_download_is_written_and_hashed(server: Server, tmp_path: Path) -> Non
 
 
 def test_a_server_that_recovers_is_waited_for(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching.time, "sleep", lambda _: None)
+    monkeypatch.setattr("gauntlet.agent.fetching.time.sleep", lambda _: None)
     server.failures_left = 2
     assert fetch(f"{server.url}/a", tmp_path / "a", None, 10_000) == SHA256
     assert len(server.seen) == 3
@@ -105,7 +104,7 @@ def test_a_server_that_recovers_is_waited_for(server: Server, tmp_path: Path, mo
 def test_what_cannot_be_had_is_refused_with_its_cause(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, cause: str
 ) -> None:
-    monkeypatch.setattr(fetching.time, "sleep", lambda _: None)
+    monkeypatch.setattr("gauntlet.agent.fetching.time.sleep", lambda _: None)
     with pytest.raises(Refusal) as refused:
         fetch(server.url + path, tmp_path / "a", None, 10_000)
     assert refused.value.cause == cause

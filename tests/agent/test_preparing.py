@@ -120,6 +120,43 @@ def test_a_tree_is_unpacked_and_the_folder_of_a_repository_at_its_top_is_the_con
     assert note(pod)["content"] == str(pod.work / "content" / "project")
 
 
+BACKEND = """
+import zipfile
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name = "demo-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(folder + "/" + name, "w") as archive:
+        archive.write("demo.py")
+        archive.writestr("demo-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: demo\\nVersion: 1.0\\n")
+        tags = "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
+        archive.writestr("demo-1.0.dist-info/WHEEL", tags)
+        archive.writestr("demo-1.0.dist-info/RECORD", "")
+    return name
+"""
+PROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "demo"
+version = "1.0"
+"""
+
+
+def test_an_sdist_is_installed_and_its_tree_is_the_content(pod: Pod) -> None:
+    with tarfile.open(pod.store / "demo-1.0.tar.gz", "w:gz") as tar:
+        for name, text in (("backend.py", BACKEND), ("pyproject.toml", PROJECT), ("demo.py", "ANSWER = 42\n")):
+            info = tarfile.TarInfo(f"demo-1.0/{name}")
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text.encode()))
+    archive_order(pod, "store:demo-1.0.tar.gz", install=True)
+    assert pod.run("prepare") == 0, pod.log
+    assert pod.manifest_if_any() is None, pod.manifest
+    prepared = note(pod)
+    assert prepared["content"] == str(pod.work / "content" / "demo-1.0")
+    assert Path(prepared["site_packages"], "demo.py").exists()
+
+
 def test_what_the_control_plane_packed_is_taken_as_it_is(pod: Pod) -> None:
     digest = packed(pod.store / "x", tests__test_a="")
     (pod.store / "contents").mkdir()

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import json
+import tarfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from gauntlet.agent import uploading
 from gauntlet.agent.contract import Upload
 from gauntlet.agent.failures import UploadError
 from gauntlet.agent.uploading import FolderUploader, PostUploader, policy_allows, uploader_for
 
+if TYPE_CHECKING:
+    from conftest import Pod
+
+SCRIPT = b"import pathlib, sys; pathlib.Path(sys.argv[1]).write_text('<testsuite/>')"
 PREFIX = "runs/exec-1/shards/0/attempts/1"
 
 
@@ -51,6 +57,11 @@ def policy(s3: Any, *conditions: Any, **fields: str) -> dict[str, Any]:
     return made
 
 
+def presigned(s3: Any, key: str) -> str:
+    """An address to GET an object from."""
+    return str(s3.generate_presigned_url("get_object", Params={"Bucket": "store", "Key": key}, ExpiresIn=600))
+
+
 def stored(s3: Any, path: str) -> Any:
     """An object."""
     return s3.get_object(Bucket="store", Key=f"{PREFIX}/{path}")
@@ -75,6 +86,32 @@ def test_a_content_type_is_sent_only_when_the_policy_knows_it(s3: Any) -> None:
     assert not policy_allows(without["fields"]["policy"], "content-type")
     PostUploader(without["url"], without["fields"], PREFIX).put_bytes("plain", b"x", "text/plain")
     assert stored(s3, "plain")["Body"].read() == b"x"
+
+
+def test_a_pod_without_mounts_reads_by_presigned_get_and_writes_by_policy(s3: Any, pod: Pod) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        info = tarfile.TarInfo("check.py")
+        info.size = len(SCRIPT)
+        tar.addfile(info, io.BytesIO(SCRIPT))
+    s3.put_object(Bucket="store", Key="contents/a.tar.gz", Body=packed.getvalue())
+    pod.content.rmdir()
+    made = policy(s3, ["starts-with", "$Content-Type", ""])
+    pod.order(
+        content={"type": "archive", "url": presigned(s3, "contents/a.tar.gz")},
+        command=["{python}", "{content}/check.py", "{results}/out.xml"],
+        upload={"kind": "post", "prefix": PREFIX, "url": made["url"], "fields": made["fields"]},
+        reports=[{"path": "out.xml", "format": "junit"}],
+    )
+    s3.put_object(Bucket="store", Key="orders/1.json", Body=(pod.root / "order.json").read_bytes())
+    mounts = {"GAUNTLET_ORDER_URL": presigned(s3, "orders/1.json"), "GAUNTLET_STORE_FOLDER": ""}
+    assert pod.run("prepare", **mounts) == 0, pod.log
+    assert pod.run("run", **mounts) == 0, pod.log
+    manifest = json.loads(stored(s3, "manifest.json")["Body"].read())
+    assert (manifest["state"], manifest["exit_code"]) == ("completed", 0)
+    assert stored(s3, "reports/out.xml")["Body"].read() == b"<testsuite/>"
+    assert json.loads(stored(s3, "heartbeat.json")["Body"].read())["state"] == "completed"
+    assert b"Signature" not in pod.log
 
 
 @pytest.mark.parametrize("text", ["", "no base64!", "e30=", "W10="])
@@ -128,7 +165,7 @@ def posted(statuses: list[int | None], tmp_path: Path) -> list[bytes]:
 def test_a_store_that_fails_for_a_while_gets_the_whole_file_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploading.time, "sleep", lambda _: None)
+    monkeypatch.setattr("gauntlet.agent.uploading.time.sleep", lambda _: None)
     bodies = posted([503, None, 500, 429], tmp_path)
     assert len(bodies) == 5
     assert b"payload" in bodies[-1]

@@ -61,6 +61,9 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except UploadError as error:
         say(f"the manifest could not be written: {error}")
         return MANIFEST_NOT_WRITTEN
+    except Cancelled:
+        say("stopped while the last words were being written")
+        return MANIFEST_NOT_WRITTEN
     return 0
 
 
