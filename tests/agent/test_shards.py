@@ -255,6 +255,24 @@ def test_the_tool_sees_no_variable_of_the_agents_and_only_the_secrets_named(pod:
     assert "s3cret" not in (pod.attempt / "manifest.json").read_text()
 
 
+def test_a_secret_that_a_test_prints_is_masked_in_output_cases_and_manifest(pod: Pod) -> None:
+    module = """
+        import os
+        def test_leak():
+            print("token", os.environ["TOKEN"])
+            assert os.environ["TOKEN"] == "other"
+    """
+    pod.write({"test_a.py": module})
+    pod.order(secret_env=["TOKEN"])
+    pod.prepared()
+    assert pod.run(TOKEN='s3cret "quoted"') == 0
+    case = pod.cases["test_a.py::test_leak"]
+    assert (case["status"], case["stdout"]) == ("failed", "token ***\n")
+    for path in pod.attempt.rglob("*"):
+        assert path.is_dir() or b"s3cret" not in path.read_bytes()
+    assert b"s3cret" not in pod.log
+
+
 def pod_python(pod: Pod) -> str:
     """The interpreter of the pod's environment."""
     return str(json.loads((pod.work / "prepared.json").read_text())["python"])

@@ -18,6 +18,7 @@ from gauntlet.agent.execution import Stop
 from gauntlet.agent.failures import Cancelled, Refusal, UploadError, masked
 from gauntlet.agent.fetching import fetch_order
 from gauntlet.agent.preparing import prepare
+from gauntlet.agent.redaction import Redactor
 from gauntlet.agent.reporting import Attempt, say
 from gauntlet.agent.running import run
 from gauntlet.agent.uploading import uploader_for
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         workplace = Workplace.from_environment(environ)
         order = loads(Order, fetch_order(workplace))
-        attempt = Attempt(order, workplace, uploader_for(order.upload, workplace.store), started_at)
+        redactor = Redactor(environ.get(name, "") for name in order.secret_env)
+        attempt = Attempt(order, workplace, uploader_for(order.upload, workplace.store), started_at, redactor)
     except (ValueError, Refusal, UploadError, OSError) as error:
         say(f"no order to carry out: {masked(str(error))}")
         return WRONGLY_SET_UP

@@ -19,6 +19,7 @@ from gauntlet.agent.failures import Refusal
 from gauntlet.agent.output import HeadAndTail, PodLog, pump
 from gauntlet.agent.processes import Tool, Usage, adopt_orphans, usage
 from gauntlet.agent.progress import Progress
+from gauntlet.agent.redaction import Redactor
 from gauntlet.agent.reporting import Attempt, Beat
 from gauntlet.agent.workplace import Prepared, Workplace
 
@@ -103,10 +104,10 @@ class Watch:
 
 
 @contextlib.contextmanager
-def _kept_output(tool: Tool, path: Path, max_bytes: int) -> Iterator[None]:
+def _kept_output(tool: Tool, path: Path, max_bytes: int, redactor: Redactor) -> Iterator[None]:
     kept = HeadAndTail(path, max_bytes)
     log = PodLog(sys.stdout.fileno())
-    thread = threading.Thread(target=pump, args=(tool.output, kept, log), name="output", daemon=True)
+    thread = threading.Thread(target=pump, args=(tool.output, redactor, kept, log), name="output", daemon=True)
     thread.start()
     try:
         yield
@@ -153,7 +154,7 @@ def execute(
         raise Refusal("ToolNotStarted", f"{program} cannot be started: {error}") from None
     tool.watch(stop.wake)
     watch = Watch(attempt, progress, order.heartbeat_seconds)
-    with _kept_output(tool, workplace.private / OUTPUT_LOG, order.max_output_bytes):
+    with _kept_output(tool, workplace.private / OUTPUT_LOG, order.max_output_bytes, attempt.redactor):
         with Beat(min(SAMPLE_SECONDS, order.heartbeat_seconds), watch):
             timed_out = _until_over(tool, order, stop)
             gone = tool.kill_all()

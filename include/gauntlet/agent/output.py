@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import IO
 
+from gauntlet.agent.redaction import Redactor
+
 CHUNK_BYTES = 1 << 16
 MAX_POD_LOG_BYTES = 10_000_000
 
@@ -103,15 +105,16 @@ class PodLog:
             self._silent = True
 
 
-def pump(source: IO[bytes], kept: HeadAndTail, log: PodLog) -> None:
-    """Copy until the last writer is gone."""
+def pump(source: IO[bytes], redactor: Redactor, kept: HeadAndTail, log: PodLog) -> None:
+    """Copy until the last writer is gone, without the values of secrets."""
     with contextlib.suppress(OSError, ValueError):
         while True:
             data = os.read(source.fileno(), CHUNK_BYTES)
+            masked = redactor.next(data) if data else redactor.rest()
+            kept.write(masked)
+            log.write(masked)
             if not data:
                 return
-            kept.write(data)
-            log.write(data)
 
 
 def tail(path: Path, max_bytes: int = 8_000) -> str:

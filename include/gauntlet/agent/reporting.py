@@ -27,6 +27,7 @@ from gauntlet.agent.contract import (
 )
 from gauntlet.agent.failures import UploadError
 from gauntlet.agent.progress import Progress
+from gauntlet.agent.redaction import Redactor
 from gauntlet.agent.uploading import Uploader
 from gauntlet.agent.workplace import Workplace
 
@@ -40,8 +41,11 @@ def say(text: str) -> None:
 class Attempt:
     """One attempt's prefix in the store, and what is known about the attempt."""
 
-    def __init__(self, order: Order, workplace: Workplace, uploader: Uploader, started_at: float) -> None:
+    def __init__(
+        self, order: Order, workplace: Workplace, uploader: Uploader, started_at: float, redactor: Redactor
+    ) -> None:
         self.order = order
+        self.redactor = redactor
         self.started_at = started_at
         self.files: list[StoredFile] = []
         self.warnings: list[str] = []
@@ -78,6 +82,7 @@ class Attempt:
             data = progress.take_fresh()
             if not data:
                 return
+            data = self.redactor.whole(data)
             name = f"{CASES_FOLDER}/{self._parts + 1}.jsonl"
             try:
                 self._uploader.put_bytes(name, data, content_type_of(name), hasty=hasty)
@@ -133,8 +138,8 @@ class Attempt:
             counts=counts or Counts(),
             planned=len(self.order.cases),
             cause=cause,
-            message=message,
-            details=details,
+            message=self.redactor.text(message),
+            details=self.redactor.text(details),
             files=self.files,
             phases={name: round(seconds, 3) for name, seconds in self.phases.items()},
             cpu_seconds=round(self.cpu_seconds, 3),
