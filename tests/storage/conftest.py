@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
@@ -38,3 +39,25 @@ def connection(shared_url: str) -> Iterator[Connection]:
     """A connection in a transaction that is never committed."""
     with database.engine(shared_url).connect() as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 service on loopback, moto's, for the whole session."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_endpoint(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The service with a fresh, empty bucket `results` and credentials in the environment."""
+    for name, value in (("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test"), ("DEFAULT_REGION", "us-east-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    httpx.post(f"{s3_server}/moto-api/reset").raise_for_status()
+    httpx.put(f"{s3_server}/results").raise_for_status()
+    return s3_server
