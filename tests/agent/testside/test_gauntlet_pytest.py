@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -16,10 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gauntlet.agent.testside.gauntlet_pytest.cases import names_of, safe_id, safe_text
+
 if TYPE_CHECKING:
     from conftest import Pod
 
-PLUGIN = Path(__file__).parents[3] / "include/gauntlet/agent/testside/gauntlet_pytest.py"
+PLUGIN_FOLDER = Path(__file__).parents[3] / "include/gauntlet/agent/testside"
 
 ZOO = {
     "test_zoo.py": '''
@@ -126,19 +127,6 @@ COMMAND = [
     "--doctest-modules",
     "--junitxml={results}/junit.xml",
 ]
-
-
-def load_plugin() -> Any:
-    """The plugin as a module, under a name of its own."""
-    spec = importlib.util.spec_from_file_location("gauntlet_pytest_under_test", PLUGIN)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-plugin = load_plugin()
 
 
 @pytest.fixture(scope="module")
@@ -374,26 +362,26 @@ def test_older_pytests_give_the_same_results(
     ],
 )
 def test_class_and_name_come_from_the_id(case_id: str, names: tuple[str, str]) -> None:
-    assert plugin.names_of(case_id) == names
+    assert names_of(case_id) == names
 
 
 @given(st.text(alphabet=st.characters(), max_size=200))
 def test_any_text_becomes_text_that_utf_8_and_xml_take(text: str) -> None:
-    safe = plugin.safe_text(text)
+    safe = safe_text(text)
     safe.encode("utf-8")
     ET.fromstring(b"<a>" + safe.replace("&", "").replace("<", "").encode() + b"</a>")  # noqa: S314
 
 
 @given(st.text(alphabet=st.characters(), max_size=50))
 def test_any_id_fits_on_one_line_and_is_safe_already_when_made_safe_twice(text: str) -> None:
-    safe = plugin.safe_id(text)
+    safe = safe_id(text)
     assert "\n" not in safe
-    assert plugin.safe_id(safe) == safe
+    assert safe_id(safe) == safe
 
 
 def test_the_plugin_without_variables_leaves_a_run_alone(tmp_path: Path) -> None:
     (tmp_path / "test_a.py").write_text("def test_one(): pass\n")
-    env = {**os.environ, "PYTHONPATH": str(PLUGIN.parent), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    env = {**os.environ, "PYTHONPATH": str(PLUGIN_FOLDER), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "gauntlet_pytest", "-p", "no:cacheprovider", str(tmp_path)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, "1 passed" in done.stdout) == (0, True)
