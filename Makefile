@@ -16,6 +16,10 @@ INSTALLED := $(VENV)/.installed
 PYTHON ?=
 PYTHONS := $(if $(PYTHON),$(PYTHON),python3.13 python3.12 python3.11 python3)
 
+# Where systems keep the certificates they trust. uv brings its own list, which lacks those of a company's proxy; pip
+# looks at the system's.
+CERTIFICATES := /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem
+
 # Workers for `make test`: as many as there are processors, at most four, each with a PostgreSQL of its own.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
@@ -62,6 +66,9 @@ $(INSTALLED): requirements.txt pyproject.toml
 	fi; \
 	echo "Installing into $(VENV) with $$("$$uv" --version) and $$("$$python" --version) ..."; \
 	[ -x $(BIN)/python ] && $(BIN)/python -c '' 2>/dev/null || "$$uv" venv --quiet --clear --python "$$python" $(VENV); \
+	for bundle in $(CERTIFICATES); do \
+	  if [ -f "$$bundle" ]; then export UV_SYSTEM_CERTS="$${UV_SYSTEM_CERTS:-true}" UV_NATIVE_TLS="$${UV_NATIVE_TLS:-true}"; fi; \
+	done; \
 	export VIRTUAL_ENV="$$(pwd)/$(VENV)" UV_COMPILE_BYTECODE=1 UV_LINK_MODE=$${UV_LINK_MODE:-}; \
 	[ -n "$$UV_LINK_MODE" ] || unset UV_LINK_MODE; \
 	"$$uv" pip sync --quiet requirements.txt && "$$uv" pip install --quiet --no-deps --editable . || \

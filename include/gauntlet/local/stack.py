@@ -34,6 +34,9 @@ AIRFLOW_START_TIMEOUT_SECONDS = 240  # its imports alone take minutes on a machi
 _HUNG_SECONDS = 30  # how long a component that was running already may fail its check before it is restarted
 
 
+_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+
+
 class StackError(GauntletError):
     """The embedded stack does not come up."""
 
@@ -73,7 +76,7 @@ class Stack:
 
     def __init__(self, env: Mapping[str, str] | None = None) -> None:
         """:param env: the environment of the person asking; this process's by default."""
-        self.env = dict(os.environ if env is None else env)
+        self.env = _trusting_the_system(os.environ if env is None else env)
         self.paths: StackPaths = stack_paths(self.env)
 
     # What others need of a running stack
@@ -382,6 +385,13 @@ def _airflow_problem(name: str, document: dict[str, Any] | str, state: ProgramSt
     if job is None:
         return health.problem_of_api_server(document)
     return health.problem_of_job(document, job, state.started_at)
+
+
+def _trusting_the_system(env: Mapping[str, str]) -> dict[str, str]:
+    """`env`, with uv told to use the system's certificates: its own list lacks those of a company's proxy."""
+    if not any(Path(bundle).is_file() for bundle in _CERTIFICATES):
+        return dict(env)
+    return {"UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true", **env}
 
 
 def _cores() -> int:
