@@ -66,6 +66,14 @@ def test_a_missing_compiler_matters_only_without_ready_made_wheels() -> None:
     assert not finding.fatal
 
 
+def test_an_account_without_a_name_is_told_how_to_get_one() -> None:
+    assert preflight.account_finding(1000, "ada") is None
+    finding = preflight.account_finding(1234, None)
+    assert finding is not None
+    assert finding.fatal
+    assert "useradd --uid 1234" in str(finding)
+
+
 def test_all_findings_come_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with socket.create_server(("127.0.0.1", 0)) as server:

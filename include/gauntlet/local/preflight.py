@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import pwd
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
@@ -126,6 +127,16 @@ def root_finding(user: int) -> Finding | None:
     )
 
 
+def account_finding(user: int, name: str | None) -> Finding | None:
+    """PostgreSQL asks the system for its account's name."""
+    if name is not None:
+        return None
+    return Finding(
+        f"The account you run as ({user}) has no name on this machine, and PostgreSQL refuses such",
+        f"Add it to /etc/passwd (as root: useradd --uid {user} gauntlet), or run as another user",
+    )
+
+
 def examine(env: Mapping[str, str], paths: StackPaths, session: int | None) -> list[Finding]:
     """Everything there is to say about this machine.
 
@@ -142,6 +153,7 @@ def examine(env: Mapping[str, str], paths: StackPaths, session: int | None) -> l
         _port(env, paths, session),
         _cluster(env, paths),
         compiler_finding(_compiler(), wheels_fit=_wheels_fit()),
+        account_finding(os.geteuid(), _name_of(os.geteuid())),
         root_finding(os.geteuid()),
     ]
     return [finding for finding in findings if finding is not None]
@@ -163,6 +175,13 @@ def _cluster(env: Mapping[str, str], paths: StackPaths) -> Finding | None:
     except ClusterError as error:
         return Finding(f"{error.where}: {error.what}", error.todo)
     return None
+
+
+def _name_of(user: int) -> str | None:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return None
 
 
 def _existing(folder: Path) -> Path:
