@@ -23,6 +23,7 @@ class AirflowInputs:
 
     home: Path
     project: Path
+    definitions: Path
     logs: Path
     passwords_file: Path
     ui_port: int
@@ -41,8 +42,8 @@ def cluster_connection(kubeconfig: Path, namespace: str) -> str:
     return json.dumps({"conn_type": "kubernetes", "extra": extra})
 
 
-def bundles(project: Path) -> str:
-    """The DAG bundles: dags/ as it is, and a DAG per definition below include/."""
+def bundles(project: Path, definitions: Path) -> str:
+    """The DAG bundles: dags/ as it is, and a DAG per definition in the definitions' folder."""
     refresh = {"refresh_interval": 5}
     return json.dumps(
         [
@@ -54,7 +55,7 @@ def bundles(project: Path) -> str:
             {
                 "name": "definitions",
                 "classpath": "gauntlet_airflow.bundles.DefinitionsBundle",
-                "kwargs": {"root": str(project / "include"), **refresh},
+                "kwargs": {"root": str(definitions), **refresh},
             },
         ]
     )
@@ -149,7 +150,7 @@ def _scheduler() -> dict[str, str]:
 
 def _dag_processor(inputs: AirflowInputs) -> dict[str, str]:
     return {
-        "dag_bundle_config_list": bundles(inputs.project),
+        "dag_bundle_config_list": bundles(inputs.project, inputs.definitions),
         "dag_bundle_storage_path": str(inputs.home / "bundles"),  # the default is a shared folder in /tmp
         "refresh_interval": "5",
         "bundle_refresh_check_interval": "1",

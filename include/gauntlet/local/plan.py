@@ -126,7 +126,7 @@ def make_plan(site: Site) -> Plan:
     airflow_env = {
         **{name: value for name, value in site.env.items() if name.startswith(_AIRFLOW_PREFIXES)},
         **settings,
-        **_airflow_environment(site, cluster, settings["GAUNTLET_NAMESPACE"]),
+        **_airflow_environment(site, cluster, settings),
     }
     programs = [
         _postgres(site),
@@ -149,6 +149,8 @@ def gauntlet_settings(site: Site, cluster: Cluster) -> dict[str, str]:
         "GAUNTLET_CLUSTER_CONN_ID": "gauntlet_cluster",
         "GAUNTLET_NAMESPACE": "gauntlet",
         "GAUNTLET_DEFINITIONS_ROOT": str(site.project / "include"),
+        # Whoever uses this stack owns this machine's account, and so may send any folder it can read.
+        "GAUNTLET_FOLDER_ROOTS": "/",
     }
     if cluster.own:
         own |= {
@@ -205,7 +207,7 @@ def _airflow(site: Site, name: str, env: Mapping[str, str]) -> Program:
     return site.program(name, argv, site.project, {**site.meant(), **env}, stop_seconds=patience, start_seconds=5)
 
 
-def _airflow_environment(site: Site, cluster: Cluster, namespace: str) -> dict[str, str]:
+def _airflow_environment(site: Site, cluster: Cluster, settings: Mapping[str, str]) -> dict[str, str]:
     def url(driver: str) -> str:
         password = site.keys.postgres_airflow
         return postgres.database_url(site.ports.postgres, "airflow", user="airflow", password=password, driver=driver)
@@ -214,6 +216,7 @@ def _airflow_environment(site: Site, cluster: Cluster, namespace: str) -> dict[s
         airflow_settings.AirflowInputs(
             home=site.paths.airflow,
             project=site.project,
+            definitions=Path(settings["GAUNTLET_DEFINITIONS_ROOT"]),
             logs=site.paths.logs / "airflow",
             passwords_file=site.paths.secrets / "airflow-users.json",
             ui_port=site.ports.ui,
@@ -223,6 +226,6 @@ def _airflow_environment(site: Site, cluster: Cluster, namespace: str) -> dict[s
             fernet_key=site.keys.airflow_fernet,
             jwt_secret=site.keys.airflow_jwt,
             api_secret=site.keys.airflow_api,
-            connection=airflow_settings.cluster_connection(cluster.kubeconfig, namespace),
+            connection=airflow_settings.cluster_connection(cluster.kubeconfig, settings["GAUNTLET_NAMESPACE"]),
         )
     )

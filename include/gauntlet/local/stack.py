@@ -17,28 +17,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gauntlet.errors import GauntletError
 from gauntlet.local import databases, furnishing, health, leftovers, postgres, preflight
 from gauntlet.local.keys import Keys, load_or_create, write_private
 from gauntlet.local.paths import StackPaths, project_root, stack_paths
 from gauntlet.local.plan import AIRFLOW, DEVCLUSTER, FURNISHER, POSTGRES, Plan, Site, claims, make_plan
 from gauntlet.local.ports import Ports, keep_or_choose, ui_port
-from gauntlet.local.programs import Program, identity_in
+from gauntlet.local.starting import Say, StackError, Starter
 from gauntlet.local.supervision import ProgramState, Supervisor, order_file
 
-Say = Callable[[str, float], None]
-"""Told of each step that is done: what, and how many seconds it took."""
-
-START_TIMEOUT_SECONDS = 60
 AIRFLOW_START_TIMEOUT_SECONDS = 240  # its imports alone take minutes on a machine that does other things too
-_HUNG_SECONDS = 30  # how long a component that was running already may fail its check before it is restarted
 
 
+_SAME_LOOK_SECONDS = 0.3
 _CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
-
-
-class StackError(GauntletError):
-    """The embedded stack does not come up."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +173,7 @@ class Stack:
 
     def _start_all(self, supervisor: Supervisor, plan: Plan, keys: Keys, home: postgres.Home, say: Say) -> None:
         server = postgres.Server(plan.ports.postgres, keys.postgres_admin)
-        starter = _Starter(self.paths, supervisor, say)
+        starter = Starter(self.paths, supervisor, say)
         started = time.monotonic()
         if postgres.initialise(home, keys.postgres_admin):
             say("a new PostgreSQL cluster", time.monotonic() - started)
@@ -290,94 +281,18 @@ class Stack:
             yield
 
 
-class _Starter:
-    """Brings programs up under one supervisor and waits for their checks."""
-
-    def __init__(self, paths: StackPaths, supervisor: Supervisor, say: Say) -> None:
-        self._paths = paths
-        self._supervisor = supervisor
-        self._say = say
-
-    def bring_up(
-        self,
-        programs: list[Program],
-        check: Callable[[ProgramState], str | None],
-        timeout_seconds: float = START_TIMEOUT_SECONDS,
-    ) -> None:
-        """Start those that do not run or are to be others, then wait until each passes its check.
-
-        :param check: given what the supervisor says of a program, what it lacks.
-        :param timeout_seconds: how long one that was started may take.
-        :raises StackError: one does not get healthy; with the end of its log.
-        """
-        started = time.monotonic()
-        fresh = {program.name for program in programs if self._start(program)}
-        for program in programs:
-            if program.name not in fresh and not self._healthy_within(program, check, _HUNG_SECONDS):
-                self._restart(program)
-                fresh.add(program.name)
-        for program in programs:
-            if program.name not in fresh:
-                continue
-            if not self._healthy_within(program, check, timeout_seconds):
-                raise self._failure(program, check)
-            self._say(program.name, time.monotonic() - started)
-
-    def _start(self, program: Program) -> bool:
-        order = order_file(self._paths, program.name)
-        running = self._supervisor.states()[program.name].running
-        if running and identity_in(order) == program.identity():
-            return False
-        if running:
-            self._stop(program)
-        write_private(order, program.order())
-        self._supervisor.start_program(program.name)
-        return True
-
-    def _restart(self, program: Program) -> None:
-        self._stop(program)
-        self._supervisor.start_program(program.name)
-
-    def _stop(self, program: Program) -> None:
-        self._supervisor.begin_stop(program.name)
-        self._supervisor.wait_stopped([program.name], timeout_seconds=program.stop_seconds + 10)
-
-    def _healthy_within(self, program: Program, check: Callable[[ProgramState], str | None], seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        pause = 0.02
-        while True:
-            state = self._supervisor.states().get(program.name)
-            if state is None or state.state == "FATAL":
-                return False
-            if state.running and check(state) is None:
-                return True
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(pause)
-            pause = min(0.5, pause * 1.5)
-
-    def _failure(self, program: Program, check: Callable[[ProgramState], str | None]) -> StackError:
-        log = self._paths.log_of(program.name)
-        state = self._supervisor.states().get(program.name)
-        problem = "supervisord does not know it" if state is None else check(state) or state.explanation
-        return StackError(
-            f"{program.name} does not get healthy: {problem}", todo=f"The end of {log}:\n{tail(log, lines=15)}"
-        )
-
-
-def tail(path: Path, *, lines: int) -> str:
-    """The last lines of a log, at most 16 KiB of it."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 16_384))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return "(no log)"
-    return "\n".join(text.splitlines()[-lines:])
-
-
 def _airflow_check(port: int) -> Callable[[ProgramState], str | None]:
-    return lambda state: _airflow_problem(state.name, health.airflow_document(port), state)
+    """The check of Airflow's programs: one look at its health document serves all four."""
+    document: dict[str, Any] | str = ""
+    looked_at = 0.0
+
+    def check(state: ProgramState) -> str | None:
+        nonlocal document, looked_at
+        if time.monotonic() - looked_at > _SAME_LOOK_SECONDS:
+            document, looked_at = health.airflow_document(port), time.monotonic()
+        return _airflow_problem(state.name, document, state)
+
+    return check
 
 
 def _airflow_problem(name: str, document: dict[str, Any] | str, state: ProgramState) -> str | None:
