@@ -17,6 +17,7 @@ from gauntlet.local import airflow_settings
 INPUTS = airflow_settings.AirflowInputs(
     home=Path("/state/airflow"),
     project=Path("/project"),
+    definitions=Path("/project/include"),
     logs=Path("/state/logs/airflow"),
     passwords_file=Path("/state/secrets/airflow-users.json"),
     ui_port=8123,
@@ -70,7 +71,7 @@ def test_logs_are_closed_to_other_accounts() -> None:
 
 
 def test_dags_and_definitions_are_two_bundles() -> None:
-    bundles = json.loads(airflow_settings.bundles(Path("/project")))
+    bundles = json.loads(airflow_settings.bundles(Path("/project"), Path("/project/include")))
     assert {bundle["name"]: bundle["kwargs"] for bundle in bundles} == {
         "gauntlet": {"path": "/project/dags", "refresh_interval": 5},
         "definitions": {"root": "/project/include", "refresh_interval": 5},

@@ -106,6 +106,8 @@ class AttemptPod(KubernetesPodOperator):
         from gauntlet_airflow.triggers.attempt import AttemptTrigger
 
         settings = current()
+        if self.pod is None:
+            raise ValueError("there is no pod to wait for")
         # A pod that was found again belongs to the attempt that made it, not to this try.
         attempt = int(self.pod.metadata.labels[pods.ATTEMPT_LABEL])
         attempts.started(self._execution, self.shard, attempt, self.pod.metadata.name)

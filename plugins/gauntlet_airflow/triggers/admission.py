@@ -54,7 +54,7 @@ class AdmissionTrigger(BaseTrigger):
         for delay in (*_RETRY_SECONDS, None):
             try:
                 answer = await asyncio.to_thread(admission.admit, request)
-            except admission.DatabaseUnavailableError as error:
+            except admission.DatabaseUnreachableError as error:
                 if delay is None:
                     raise
                 self.log.warning("%s; trying again in %s s", error, delay)

@@ -138,16 +138,20 @@ class AttemptTrigger(BaseTrigger):
         from kubernetes_asyncio.watch import Watch
 
         api = CoreV1Api(client)
-        selector = {"namespace": self.namespace, "field_selector": f"metadata.name={self.pod}"}
+        selector = f"metadata.name={self.pod}"
         while True:
-            listed = await api.list_namespaced_pod(**selector)
+            listed = await api.list_namespaced_pod(self.namespace, field_selector=selector)
             plain = client.sanitize_for_serialization(listed)
             items = plain.get("items") or []
             yield items[0] if items else None
             version = plain["metadata"]["resourceVersion"]
             async with Watch() as watch:
                 stream = watch.stream(
-                    api.list_namespaced_pod, resource_version=version, timeout_seconds=_WATCH_SECONDS, **selector
+                    api.list_namespaced_pod,
+                    self.namespace,
+                    field_selector=selector,
+                    resource_version=version,
+                    timeout_seconds=_WATCH_SECONDS,
                 )
                 async for event in stream:
                     yield None if event["type"] == "DELETED" else event["raw_object"]

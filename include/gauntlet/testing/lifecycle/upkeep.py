@@ -62,6 +62,26 @@ def reconcile(open_run: OpenRun, dag_run_state: str) -> bool:
     return True
 
 
+def cancel_waiting(dag_id: str, run_id: str) -> bool:
+    """Close the execution of a DAG run that ended while it waited for admission.
+
+    :returns: whether there was one to close.
+    """
+    with transaction() as connection:
+        execution = executions.of_dag_run(connection, dag_id, run_id)
+        if execution is None or execution.verdict is not None or execution.status is not Status.QUEUED:
+            return False
+        executions.conclude(
+            connection,
+            execution.execution_id,
+            State.CANCELLED,
+            cause="Cancelled",
+            reason="the run was cancelled while it waited",
+            exit_code=2,
+        )
+    return True
+
+
 def retire_runs() -> list[str]:
     """Remove rows and objects of executions older than the retention.
 
