@@ -171,5 +171,4 @@ class NodeAgent:
         container = worker.containers.get(options.container) if worker else None
         if container is None or not container.record.running or container.prepared is None:
             raise StreamError(f'container not found ("{options.container}")')
-        prepared = container.prepared
-        await Session(socket, options).run(self.node.runtime, prepared.command.env, prepared.command.cwd)
+        await Session(socket, options).run(self.node.runtime, container.prepared)

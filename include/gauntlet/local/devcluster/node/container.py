@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from gauntlet.local.devcluster.node import logs, probes
 from gauntlet.local.devcluster.node.client import Object
 from gauntlet.local.devcluster.node.environment import ConfigError
 from gauntlet.local.devcluster.node.images import Image
 from gauntlet.local.devcluster.node.node_services import NodeServices
+from gauntlet.local.devcluster.node.rewriting import Rewriter
 from gauntlet.local.devcluster.node.runtime import Command, Exit, Process, StartError
 from gauntlet.local.devcluster.node.statuses import Record, back_off_seconds, should_restart, stamp
 
@@ -31,10 +33,16 @@ NEVER_STARTED = "1970-01-01T00:00:00Z"
 
 @dataclass(frozen=True)
 class Prepared:
-    """A container ready to start, and where its termination message will be."""
+    """A container ready to start, where its termination message will be, and what its mount paths mean."""
 
     command: Command
     message_file: Path
+    rewriter: Rewriter
+
+    def within(self, argv: Iterable[str], **changes: Any) -> Command:
+        """Return another command to run in the same surroundings (exec, probes, hooks)."""
+        return replace(self.command, argv=[self.rewriter.text(part) for part in argv], log=None,
+                       memory_limit_bytes=None, **changes)  # fmt: skip
 
 
 Prepare = Callable[[Object, Record, Image], Awaitable[Prepared]]
@@ -202,7 +210,7 @@ class Container:
             "docs/reference/devcluster.md) or use a real cluster"
         )
         self._event("Normal", "Pulling", f'Pulling image "{name}"')
-        self._event("Warning", "Failed", message)
+        self._event("Warning", "Failed", f"F{message[1:]}")
         self._event("Warning", "Failed", "Error: ErrImagePull")
         self._set(waiting={"reason": "ErrImagePull", "message": message})
         await self._pause(RETRY_SECONDS)

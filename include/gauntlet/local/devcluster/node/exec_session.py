@@ -15,12 +15,14 @@ import os
 import pty
 import struct
 import termios
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from gauntlet.local.devcluster.api.streams import ExecOptions
-from gauntlet.local.devcluster.node.runtime import Command, Process, Runtime, StartError
+from gauntlet.local.devcluster.node.container import Prepared
+from gauntlet.local.devcluster.node.runtime import Process, Runtime, StartError
 
 STDIN, STDOUT, STDERR, STATUS, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 READ_BYTES = 32 * 1024
@@ -56,13 +58,13 @@ class Session:
         self._theirs: list[int] = []
         self._stdin: asyncio.StreamWriter | None = None
 
-    async def run(self, runtime: Runtime, env: dict[str, str], cwd: str) -> None:
+    async def run(self, runtime: Runtime, prepared: Prepared) -> None:
         """Serve the exec to its end; the process dies with the client's connection."""
         self._open()
         streams = tuple(self._theirs)
+        command = prepared.within(self._options.command, streams=streams, tty=self._options.tty)
         if self._options.tty:
-            env = {"TERM": "xterm", **env}
-        command = Command(list(self._options.command), env, cwd, tty=self._options.tty, streams=streams)
+            command = replace(command, env={"TERM": "xterm", **command.env})
         try:
             process = await runtime.spawn(command)
         except StartError as problem:

@@ -177,7 +177,7 @@ class PodWorker:
         sources = volumes.VolumeSources(self._fetch, around, self.node.pod_token)
         while not self._stopping.is_set():
             try:
-                for volume in self.spec.get("volumes") or []:
+                for volume in self._mounted_volumes():
                     folder = self.folders.volumes / volume["name"]
                     self.folders.places[volume["name"]] = await volumes.make_volume(volume, folder, sources)
                 self.mounted = True
@@ -187,6 +187,12 @@ class PodWorker:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), MOUNT_RETRY_SECONDS)
         return False
+
+    def _mounted_volumes(self) -> list[Object]:
+        """Return the volumes a container mounts; a kubelet does not touch the others."""
+        containers = [*(self.spec.get("initContainers") or []), *self.spec["containers"]]
+        mounted = {mount["name"] for c in containers for mount in c.get("volumeMounts") or []}
+        return [volume for volume in self.spec.get("volumes") or [] if volume["name"] in mounted]
 
     async def _fetch(self, kind: str, name: str) -> Object | None:
         return await self.node.fetch(self.pod["metadata"]["namespace"], kind, name)

@@ -80,7 +80,7 @@ async def prepare(
     await asyncio.to_thread(_make_folder, folder, own)
     log = node.log_path(metadata["uid"], container["name"], record.restart_count)
     command = Command(argv, variables, folder, log=log, memory_limit_bytes=memory_limit_bytes(container))
-    return Prepared(command, own / "termination-log")
+    return Prepared(command, own / "termination-log", rewriter)
 
 
 def _argv(container: Object, image: Image, given: dict[str, str]) -> list[str]:

@@ -6,10 +6,10 @@ A probe changes the container's record or has it restarted; it decides nothing e
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import os
 from typing import TYPE_CHECKING, Any
 
-from gauntlet.local.devcluster.node.runtime import Command, StartError
+from gauntlet.local.devcluster.node.runtime import StartError
 
 if TYPE_CHECKING:
     from gauntlet.local.devcluster.node.container import Container
@@ -119,20 +119,20 @@ async def _act(container: Container, handler: Object) -> str:
 
 async def _execute(container: Container, argv: list[str]) -> str:
     prepared = container.prepared
-    if prepared is None or prepared.command.log is None:
+    if prepared is None:
         return "the container does not run"
-    log = prepared.command.log.with_name(f"{container.record.restart_count}.probe")
-    command = Command(argv, prepared.command.env, prepared.command.cwd, log=log)
+    nowhere = os.open(os.devnull, os.O_RDWR)
     try:
+        command = prepared.within(argv, streams=(nowhere, nowhere, nowhere))
         process = await container.node.runtime.spawn(command)
     except StartError as problem:
         return str(problem)
+    finally:
+        os.close(nowhere)
     try:
         ended = await process.wait()
     finally:
         process.close()
-        with contextlib.suppress(OSError):
-            log.unlink()
     return "" if ended.code == 0 else f"command exited with {ended.code}"
 
 
