@@ -5,7 +5,6 @@ An attempt is one pod of the inventory (shard -1) or of a shard. The pod itself 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from gauntlet.testing.lifecycle import plans
 from gauntlet.testing.lifecycle.installation import store, transaction
 from gauntlet.testing.packing import pack
 from gauntlet.testing.pods import suite_pod
+from gauntlet.testing.results.agent_files import read_manifest
 from gauntlet.testing.suite import TestSuite
 
 INVENTORY = -1
@@ -124,8 +124,15 @@ def look(public_id: str, shard: int, attempt: int) -> tuple[str | None, str]:
     files = store()
     manifest = files.read_if_exists(f"{prefix}/{layout.MANIFEST}")
     heartbeat = files.read_if_exists(f"{prefix}/{layout.HEARTBEAT}") or b""
-    state = json.loads(manifest)["state"] if manifest is not None else None
-    return state, heartbeat.decode(errors="replace")
+    return _state(manifest), heartbeat.decode(errors="replace")
+
+
+def _state(manifest: bytes | None) -> str | None:
+    """A manifest that is none counts as not written: then the pod's end decides."""
+    try:
+        return read_manifest(manifest.decode(errors="replace")).state if manifest is not None else None
+    except ValueError:
+        return None
 
 
 def retry_delay_seconds(public_id: str, shard: int, cause: Cause) -> float | None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 
 from gauntlet.agent import contract
 from gauntlet.agent.contract import Case, Manifest, Order
+from gauntlet.errors import GauntletError
 from gauntlet.storage import layout
 from gauntlet.storage.attempts import AttemptRow
+from gauntlet.storage.objects import BadPathError, clean_path
 from gauntlet.testing.lifecycle.installation import store
+from gauntlet.testing.results.agent_files import read_cases, read_manifest
 from gauntlet.testing.results.model import Artifact, Attempt
 
 _ATTEMPT = re.compile(r"/shards/(\d+)/attempts/(\d+)/")
@@ -27,7 +29,10 @@ def inventory_manifest(execution: str) -> Manifest | None:
     if not numbers:
         return None
     raw = store().read(f"{layout.inventory_attempt(execution, max(numbers))}/{layout.MANIFEST}")
-    return contract.loads(Manifest, raw.decode())
+    try:
+        return read_manifest(raw.decode(errors="replace"))
+    except ValueError:
+        return None
 
 
 def packed_content(execution: str, attempt: int) -> str:
@@ -64,6 +69,7 @@ def artifacts(execution: str, found: list[Attempt]) -> list[Artifact]:
         for attempt in found
         if attempt.manifest is not None
         for file in attempt.manifest.files
+        if _is_clean(file.path)
     ]
 
 
@@ -90,6 +96,14 @@ def _attempt(key: tuple[int, int], paths: list[str], row: AttemptRow | None) -> 
     )
 
 
+def _is_clean(path: str) -> bool:
+    """Whether a path that an attempt named stays below its prefix."""
+    try:
+        return clean_path(path) == path
+    except BadPathError:
+        return False
+
+
 def _part_number(path: str) -> tuple[int, str]:
     stem = path.rsplit("/", 1)[-1].split(".", maxsplit=1)[0]
     return (int(stem) if stem.isdigit() else 0, path)
@@ -97,18 +111,20 @@ def _part_number(path: str) -> tuple[int, str]:
 
 def _manifest(path: str, warnings: list[str]) -> Manifest | None:
     try:
-        return contract.loads(Manifest, store().read(path).decode())
-    except (ValueError, OSError) as error:
+        manifest = read_manifest(store().read(path).decode(errors="replace"))
+    except (ValueError, GauntletError) as error:
         warnings.append(f"its manifest cannot be read: {error}")
         return None
+    warnings.extend(manifest.warnings)
+    return manifest
 
 
 def _cases(path: str, warnings: list[str]) -> list[Case]:
-    cases = []
-    for number, line in enumerate(store().read(path).decode(errors="replace").splitlines(), start=1):
-        try:
-            if line.strip():
-                cases.append(contract.from_dict(Case, json.loads(line)))
-        except ValueError as error:
-            warnings.append(f"{path.rsplit('/', 1)[-1]}, line {number} is not a case: {error}")
+    try:
+        text = store().read(path).decode(errors="replace")
+    except GauntletError as error:
+        warnings.append(f"some of its cases cannot be read: {error}")
+        return []
+    cases, complaints = read_cases(text, where=path.rsplit("/", 1)[-1])
+    warnings.extend(complaints)
     return cases

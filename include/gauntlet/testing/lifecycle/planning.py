@@ -53,6 +53,16 @@ def plan(public_id: str) -> int:
 
 
 def _inventory(public_id: str, attempt: int) -> list[CaseToRun]:
+    """The inventory's cases. Test code ran beside the agent that wrote it, so a line may be anything."""
     raw = store().read(f"{layout.inventory_attempt(public_id, attempt)}/{layout.INVENTORY}")
-    entries = (json.loads(line) for line in raw.decode(errors="replace").splitlines() if line.strip())
-    return [CaseToRun(id=entry["id"], file=entry.get("file", "")) for entry in entries]
+    cases = []
+    # Not splitlines(): that would also part a line at characters which JSON leaves as they are.
+    for line in raw.decode(errors="replace").split("\n"):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            cases.append(CaseToRun(id=str(entry["id"]), file=str(entry.get("file", ""))))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise NothingToRunError("the inventory is damaged", todo="Clear the task `inventory`") from None
+    return cases
