@@ -36,9 +36,8 @@ def conflicts(current: Object, applied: Object, manager: str) -> list[tuple[str,
     for entry in current["metadata"].get("managedFields") or []:
         if entry["manager"] == manager:
             continue
-        for path in _shared_leaves(mine, entry["fieldsV1"]):
-            if _at(current, path) != _at(applied, path):
-                found.append((entry["manager"], _written(path)))
+        shared = _shared_leaves(mine, entry["fieldsV1"])
+        found += [(entry["manager"], _written(path)) for path in shared if _at(current, path) != _at(applied, path)]
     return found
 
 
@@ -49,11 +48,11 @@ def merge(current: Object | None, applied: Object, manager: str, now: str) -> Ob
     """
     result = copy.deepcopy(current) if current else {"metadata": {}}
     entries = list(result["metadata"].pop("managedFields", None) or [])
-    before = next((entry["fieldsV1"] for entry in entries if entry["manager"] == manager), {})
+    before: Fields = next((entry["fieldsV1"] for entry in entries if entry["manager"] == manager), {})
     others = [entry for entry in entries if entry["manager"] != manager]
     mine = owned_fields(applied)
     _drop(result, before, mine, [entry["fieldsV1"] for entry in others])
-    result = _overlay(result, applied, "")
+    result = dict(_overlay(result, applied, ""))
     result["metadata"]["managedFields"] = [*others, {
         "manager": manager, "operation": "Apply", "apiVersion": applied.get("apiVersion"), "time": now,
         "fieldsType": "FieldsV1", "fieldsV1": mine,

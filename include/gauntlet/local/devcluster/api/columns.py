@@ -111,11 +111,7 @@ def pod_status(pod: Object) -> str:
     for condition in status.get("conditions") or []:
         if condition["type"] == "PodScheduled" and condition.get("reason") == "SchedulingGated":
             reason = "SchedulingGated"
-    initializing = _init_reason(pod)
-    if initializing:
-        reason = initializing
-    else:
-        reason = _main_reason(pod, reason)
+    reason = _init_reason(pod) or _main_reason(pod, reason)
     if pod["metadata"].get("deletionTimestamp") and status.get("phase") not in ("Succeeded", "Failed"):
         return "Terminating"
     return reason

@@ -144,7 +144,9 @@ class Handlers:
         body, options = await self._body(request)
         if not target.name:
             raise errors.method_not_allowed()
-        changed = self.registry.update(kind, target.namespace, target.name, body, options, target.subresource)
+        changed = self.registry.update(
+            kind, target.namespace, target.name, body, options, subresource=target.subresource
+        )
         return self._written(request, kind, changed, options, 200)
 
     async def _patch(self, request: web.Request, target: Target, kind: Kind) -> web.Response:
@@ -152,7 +154,9 @@ class Handlers:
             raise errors.method_not_allowed()
         patch = requests.parse_patch(await request.read(), request.headers.get("Content-Type", ""))
         options = requests.write_options(request.query, request.headers.get("User-Agent", ""))
-        changed, created = self.registry.patch(kind, target.namespace, target.name, patch, options, target.subresource)
+        changed, created = self.registry.patch(
+            kind, target.namespace, target.name, patch, options, subresource=target.subresource
+        )
         return self._written(request, kind, changed, options, 201 if created else 200)
 
     async def _delete(self, request: web.Request, target: Target, kind: Kind) -> web.Response:

@@ -154,27 +154,23 @@ async def stream(
     except VersionTooOldError as problem:
         yield _line("ERROR", errors.expired(str(problem)).status())
         return
-    heads = True
     bookmarks = flag(query, "allowWatchBookmarks")
+    there = [o for o in store.list(kind.resource, target.namespace or None) if matches(o)] if initial else []
+    heads = not there
     try:
-        if initial:
-            for obj in store.list(kind.resource, target.namespace or None):
-                if matches(obj):
-                    yield _line("ADDED", view.row(kind, obj, heads=heads))
-                    heads = False
-            if bookmarks and flag(query, "sendInitialEvents"):
-                yield _bookmark(kind, start, view, initial_done=True)
+        for place, obj in enumerate(there):
+            yield _line("ADDED", view.row(kind, obj, heads=place == 0))
+        if bookmarks and flag(query, "sendInitialEvents"):
+            yield _bookmark(kind, start, view, initial_done=True)
         deadline = asyncio.get_running_loop().time() + timeout if timeout else None
         async for change in _until(watch.next, deadline):
             if watch.overflown:
                 yield _line("ERROR", errors.expired("the watch fell too far behind").status())
                 return
-            if change is None:
-                if bookmarks:
-                    yield _bookmark(kind, store.version, view)
-                continue
-            seen = _seen(change, matches)
-            if seen:
+            seen = _seen(change, matches) if change else None
+            if change is None and bookmarks:
+                yield _bookmark(kind, store.version, view)
+            elif change is not None and seen:
                 yield _line(seen, view.row(kind, change.object, heads=heads))
                 heads = False
     finally:

@@ -15,7 +15,7 @@ from typing import Any
 
 from gauntlet.local.devcluster.api import apply, errors, patching, pod_security, schema, validation
 from gauntlet.local.devcluster.api.kinds import BY_RESOURCE, Kind, describe
-from gauntlet.local.devcluster.store.objects import Object, ObjectStore
+from gauntlet.local.devcluster.store.objects import Key, Object, ObjectStore
 
 _NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
@@ -86,25 +86,27 @@ class Registry:
         return created
 
     def update(
-        self, kind: Kind, namespace: str, name: str, body: Object, options: WriteOptions, subresource: str = ""
+        self, kind: Kind, namespace: str, name: str, body: Object, options: WriteOptions, *, subresource: str = ""
     ) -> Object:
         """Replace an object, or only its status. Raises ApiError."""
         current = self.get(kind, namespace, name)
         obj = self.decode(kind, namespace, body, options)
-        if obj["metadata"].setdefault("name", name) != name:
-            url_name, body_name = name, obj["metadata"]["name"]
-            raise errors.bad_request(
-                f"the name of the object ({body_name}) does not match the name on the URL ({url_name})"
-            )
         return self._replace(kind, current, obj, options, subresource)
 
     def patch(
-        self, kind: Kind, namespace: str, name: str, patch: patching.Patch, options: WriteOptions, subresource: str = ""
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        patch: patching.Patch,
+        options: WriteOptions,
+        *,
+        subresource: str = "",
     ) -> tuple[Object, bool]:
         """Change an object by a patch; an apply patch may create it. Returns (object, created). Raises ApiError."""
         current = self.store.get(kind.resource, namespace, name)
         if patch.kind == patching.APPLY:
-            return self._apply(kind, namespace, name, current, patch.body, options)
+            return self._apply(kind, (namespace, name), current, patch.body, options)
         if current is None:
             raise errors.not_found(kind.resource, name)
         changed = patching.apply_patch(current, patch)
@@ -159,6 +161,10 @@ class Registry:
     def _replace(self, kind: Kind, current: Object, obj: Object, options: WriteOptions, subresource: str) -> Object:
         metadata, before = obj["metadata"], current["metadata"]
         name = before["name"]
+        if metadata.setdefault("name", name) != name:
+            raise errors.bad_request(
+                f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
+            )
         if metadata.get("resourceVersion", before["resourceVersion"]) != before["resourceVersion"]:
             raise errors.conflict(kind.resource, name)
         if metadata.get("uid", before["uid"]) != before["uid"]:
@@ -184,8 +190,9 @@ class Registry:
         return self.store.put(kind.resource, obj)
 
     def _apply(
-        self, kind: Kind, namespace: str, name: str, current: Object | None, body: Object, options: WriteOptions
+        self, kind: Kind, key: Key, current: Object | None, body: Object, options: WriteOptions
     ) -> tuple[Object, bool]:
+        namespace, name = key
         applied = self.decode(kind, namespace, body, options)
         applied["metadata"].setdefault("name", name)
         if current is None:

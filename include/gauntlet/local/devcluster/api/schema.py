@@ -154,7 +154,7 @@ class _Checker:
 
 def _json_type(value: Any) -> str:
     for python, name in ((bool, "bool"), (str, "string"), ((int, float), "number"), (list, "array")):
-        if isinstance(value, python):  # type: ignore[arg-type]
+        if isinstance(value, python):
             return name
     return "object"
 

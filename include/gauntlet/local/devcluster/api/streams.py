@@ -71,7 +71,7 @@ def pick_container(pod: Object, asked: str) -> str:
         choices = f"choose one of: [{' '.join(main)}]"
         more = f" or one of the init containers: [{' '.join(first)}]" if first else ""
         raise errors.bad_request(f"a container name must be specified for pod {name}, {choices}{more}")
-    return main[0]
+    return str(main[0])
 
 
 def log_options(pod: Object, query: Mapping[str, str]) -> LogOptions:

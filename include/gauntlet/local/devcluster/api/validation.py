@@ -52,10 +52,9 @@ def metadata(obj: Object, name_problem: str) -> list[Cause]:
             found.append(invalid_value("metadata.labels", key, _LABEL_KEY_SENTENCE))
         if not _LABEL_VALUE.match(str(value)):
             found.append(invalid_value("metadata.labels", value, _LABEL_VALUE_SENTENCE))
-    for key in meta.get("annotations") or {}:
-        if not _QUALIFIED.match(key):
-            found.append(invalid_value("metadata.annotations", key, _LABEL_KEY_SENTENCE))
-    return found
+    annotations = meta.get("annotations") or {}
+    wrong = [key for key in annotations if not _QUALIFIED.match(key)]
+    return [*found, *(invalid_value("metadata.annotations", key, _LABEL_KEY_SENTENCE) for key in wrong)]
 
 
 def _data_keys(obj: Object, field: str) -> list[Cause]:

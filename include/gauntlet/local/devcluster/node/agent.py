@@ -138,7 +138,8 @@ class NodeAgent:
                 {"type": "InternalIP", "address": self.node.host_ip}, {"type": "Hostname", "address": self.node.name},
             ],
             "nodeInfo": {
-                "kubeletVersion": "v1.34.0+devcluster", "kubeProxyVersion": "", "osImage": platform.platform(terse=True),
+                "kubeletVersion": "v1.34.0+devcluster", "kubeProxyVersion": "",
+                "osImage": platform.platform(terse=True),
                 "kernelVersion": platform.release(), "containerRuntimeVersion": "devcluster://processes",
                 "operatingSystem": platform.system().lower(), "architecture": platform.machine(), "machineID": "",
                 "systemUUID": "", "bootID": "",

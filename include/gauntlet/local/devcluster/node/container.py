@@ -52,7 +52,7 @@ class Container:
     """Runs one container."""
 
     def __init__(
-        self, node: NodeServices, pod: Object, spec: Object, record: Record, policy: str,
+        self, node: NodeServices, pod: Object, spec: Object, record: Record, *, policy: str,
         prepare: Prepare, changed: Callable[[], None],
     ) -> None:  # fmt: skip
         """Take the container's `spec`, its record, its restart policy, and how to prepare it.
@@ -234,8 +234,8 @@ class Container:
 
     def _start_failed(self, problem: str) -> Exit:
         message = (
-            "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
-            f"unable to start container process: {problem}: unknown"
+            "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create "
+            f"failed: unable to start container process: {problem}: unknown"
         )
         self._event("Warning", "Failed", f"Error: {message}")
         self._remember_last()

@@ -129,9 +129,11 @@ class PodWorker:
             policy = "OnFailure"
 
         async def ready(container: Object, its: Record, image: Any) -> Any:
-            return await prepare(self.node, self.pod, self.folders, container, its, image)
+            return await prepare(self.node, self.pod, container, its, image, folders=self.folders)
 
-        container = Container(self.node, self.pod, spec, record, policy, ready, self._changed.set)
+        container = Container(
+            self.node, self.pod, spec, record, policy=policy, prepare=ready, changed=self._changed.set
+        )
         self.containers[record.name] = container
         if self._stopping.is_set():
             container.end(self._grace_seconds)

@@ -49,7 +49,7 @@ class PodFolders:
 
 
 async def prepare(
-    node: NodeServices, pod: Object, folders: PodFolders, container: Object, record: Record, image: Image
+    node: NodeServices, pod: Object, container: Object, record: Record, image: Image, *, folders: PodFolders
 ) -> Prepared:
     """Return what starts one instance of a container. Raises ConfigError."""
     metadata = pod["metadata"]

@@ -42,7 +42,8 @@ def main(connection: socket.socket) -> None:
         signal.signal(number, signal.SIG_IGN)
     wake, shims = child_wakeups(), set[int]()
     while True:
-        ready, _, _ = select.select([connection, wake], [], [])
+        watched: list[Any] = [connection, wake]
+        ready, _, _ = select.select(watched, [], [])
         if wake in ready:
             drain(wake)
             reap_shims(shims)
@@ -170,7 +171,8 @@ class Shim:
     def serve(self, wake: int, readers: dict[int, str]) -> None:
         """One turn of the loop: output, orders, ended children, memory."""
         limit = self.order.get("memory_bytes")
-        ready, _, _ = select.select([wake, self.link, *readers], [], [], MEMORY_CHECK_SECONDS if limit else None)
+        watched: list[Any] = [wake, self.link, *readers]
+        ready, _, _ = select.select(watched, [], [], MEMORY_CHECK_SECONDS if limit else None)
         for descriptor in [d for d in ready if d in readers]:
             self.copy(descriptor, readers)
         if self.link in ready:
