@@ -19,7 +19,7 @@ with DAG(
     schedule=DeltaTriggerTimetable(timedelta(minutes=5)),
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 1},
+    default_args={"owner": "gauntlet", "retries": 1},
     tags=["gauntlet", "housekeeping"],
 ) as dag:
     Reconcile(task_id="reconcile") >> RetirePods(task_id="retire_pods") >> RetireRuns(task_id="retire_runs")

@@ -24,6 +24,8 @@ import pytest
 from gauntlet.local import postgres
 from gauntlet.local.stack import Stack
 
+PROJECT = Path(__file__).parents[1]
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[postgres.Server]:
@@ -96,7 +98,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with _locked(shared / "stack.lock") as users:
         port = int(users[0]) if users else _free_port()
         users[:] = [str(port), str(int(users[1]) + 1 if users else 1)]
-        started = Stack(stack_environment(state, port))
+        # Definitions of its own: tests write, break and delete them while it runs.
+        shutil.copytree(PROJECT / "include" / "suites", shared / "definitions" / "suites", dirs_exist_ok=True)
+        started = Stack({**stack_environment(state, port), "GAUNTLET_DEFINITIONS_ROOT": str(shared / "definitions")})
         started.up()
     try:
         yield started

@@ -247,3 +247,22 @@ def _shard_with(runs: Any, execution: str, case: str) -> int:
 
 def _text(path: Path) -> str:
     return path.read_bytes().decode(errors="replace")
+
+
+def test_a_run_cancelled_while_it_waits_is_closed_without_a_task_of_it_running(runs: Any) -> None:
+    triggerer = next(line for line in runs.stack.status() if line.name == "airflow-triggerer")
+    process = psutil.Process(triggerer.pid)
+    children = process.children(recursive=True)
+    for one in (process, *children):
+        one.suspend()
+    try:
+        execution = runs.start(runs.suite(TWO_GREEN))
+        runs.wait_for(lambda: runs.colour(execution) == "running", "the DAG run's begin")
+        runs.fail_dag_run(execution)
+        runs.wait_for(lambda: runs.look(execution).over, "the execution's end")
+    finally:
+        for one in (*children, process):
+            one.resume()
+    found = runs.look(execution).execution
+    assert (found.status, found.exit_code) == ("cancelled", 2)
+    assert runs.pods(execution, "inventory") == []

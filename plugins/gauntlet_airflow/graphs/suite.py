@@ -51,6 +51,7 @@ def suite_dag(*, dag_id: str, source: str, scheduled: bool, definition: Mapping[
         doc_md=_documentation(definition, source),
         tags=["gauntlet", "suite", definition["type"], *definition["tags"]],
         params=params,
+        owner=definition["owner"] or definition["labels"].get("team", ""),
         document=dict(definition),
         definition_template="",
         overrides_template="{{ params | tojson }}",
@@ -87,6 +88,7 @@ def triggered_suite_dag(*, dag_id: str, example: str, doc_md: str) -> DAG:
 def _dag(
     *,
     document: dict[str, Any] | None,
+    owner: str = "",
     definition_template: str,
     overrides_template: str,
     **dag_arguments: Any,
@@ -97,7 +99,7 @@ def _dag(
         max_active_runs=_RUNS,
         max_active_tasks=_TASKS,
         # Once admitted, runs are finished before others are begun.
-        default_args={"weight_rule": "upstream", "retries": 2, "retry_delay": 5},
+        default_args={"owner": owner or "gauntlet", "weight_rule": "upstream", "retries": 2, "retry_delay": 5},
     ) as dag:
         admit = Admit(
             task_id="admit",
