@@ -167,14 +167,14 @@ class Cluster:
             ) from None
         port = listening.getsockname()[1]
         store = ObjectStore(first_version=int(time.time() * 1000))
-        registry = Registry(store)
+        registry = Registry(store, credential.certificate.read_text())
         runtime = Runtime()
         await runtime.start()
         client = Client(f"http://{credentials.HOST}:{port}", self._tokens["node"], "devcluster-node")
         node = NodeServices(
             name=NODE_NAME, client=client, events=EventRecorder(client, "kubelet", NODE_NAME), runtime=runtime,
             catalogue=catalogue, state_dir=working_dir(self._state_dir), allocatable=allocatable(options),
-            host_ip=credentials.HOST, pod_token=self._tokens["pods"], marker=marker_of(self._state_dir),
+            host_ip=credentials.HOST, api_port=port, pod_token=self._tokens["pods"], marker=marker_of(self._state_dir),
             network_environment=network_environment(os.environ),
         )  # fmt: skip
         agent = NodeAgent(node)

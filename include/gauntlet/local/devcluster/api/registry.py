@@ -50,8 +50,10 @@ def timestamp(moment: datetime | None = None) -> str:
 class Registry:
     """The verbs over a store."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, authority: str = "") -> None:
+        """Take the store, and the certificate (PEM) every namespace's kube-root-ca.crt holds."""
         self.store = store
+        self._authority = authority
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object:
         """Return an object. Raises ApiError 404."""
@@ -241,7 +243,9 @@ class Registry:
                 options.warnings.append(f'would violate PodSecurity "{level}:{version}": {found}')
 
     def _furnish(self, namespace: str) -> None:
-        """Give a new namespace its default service account, at once, so that pods can start in it."""
+        """Give a new namespace what controllers would, at once, so that pods can start in it."""
+        authority = {"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": self._authority}}
+        self.create(BY_RESOURCE["configmaps"], namespace, authority, WriteOptions())
         account = {"metadata": {"name": "default"}}
         self.create(BY_RESOURCE["serviceaccounts"], namespace, account, WriteOptions())
 

@@ -77,7 +77,7 @@ class NodeAgent:
             )
 
     async def _stop_all(self) -> None:
-        """SIGTERM to all containers, a moment to obey, and an end."""
+        """End all containers at once, and wait until they are gone."""
         for worker in self._workers.values():
             worker.vanish()
         if self._tasks:

@@ -90,6 +90,8 @@ class Client:
 
     async def _watch(self, path: str, query: Mapping[str, str]) -> AsyncIterator[tuple[str, Any]]:
         async with self._session.get(path, params={**query, "watch": "true"}, read_bufsize=2**20) as response:
+            if response.status >= 400:
+                raise ApiRefusalError(response.status, "", f"the watch was refused with {response.status}")
             buffer = b""
             async for chunk in response.content.iter_any():
                 *lines, buffer = (buffer + chunk).split(b"\n")

@@ -36,6 +36,7 @@ class NodeServices:
     state_dir: Path
     allocatable: Mapping[str, str]
     host_ip: str
+    api_port: int
     pod_token: str
     marker: str
     network_environment: Mapping[str, str] = field(default_factory=dict)

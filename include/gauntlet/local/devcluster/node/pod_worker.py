@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 
-from gauntlet.local.devcluster.node import environment, statuses, volumes
+from gauntlet.local.devcluster.node import environment, service_account, statuses, volumes
 from gauntlet.local.devcluster.node.client import ApiRefusalError, Object, object_path
 from gauntlet.local.devcluster.node.container import Container
 from gauntlet.local.devcluster.node.node_services import NodeServices
@@ -34,7 +34,7 @@ class PodWorker:
     def __init__(self, node: NodeServices, pod: Object) -> None:
         self.node = node
         self.pod = pod
-        self.spec: Object = pod["spec"]
+        self.spec: Object = service_account.with_token(pod["spec"])
         self.uid: str = pod["metadata"]["uid"]
         self.records = {c["name"]: _record(c, init=True) for c in self.spec.get("initContainers") or []}
         self.records |= {c["name"]: _record(c, init=False) for c in self.spec["containers"]}
@@ -91,6 +91,11 @@ class PodWorker:
         watchers = [asyncio.create_task(watcher) for watcher in self._watchers()]
         try:
             await self._live()
+        except Exception:
+            _log.exception("pod %s cannot go on", self.pod["metadata"]["name"])
+            message = "devcluster made a mistake with this pod; its log says which"
+            self._outcome = {"phase": "Failed", "reason": "NodeError", "message": message}
+            self._kill_all()
         finally:
             self.over = True
             for task in (*watchers, reporter):
@@ -103,6 +108,11 @@ class PodWorker:
             await self._changed.wait()
         await self._say_goodbye()
         await asyncio.to_thread(shutil.rmtree, self.folders.root, ignore_errors=True)
+
+    def _kill_all(self) -> None:
+        for container in self.containers.values():
+            if container.process is not None:
+                container.process.close()
 
     def _watchers(self) -> list[Coroutine[Any, Any, None]]:
         found: list[Coroutine[Any, Any, None]] = []

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gauntlet.local.devcluster.node import volumes
+from gauntlet.local.devcluster.node import service_account, volumes
 from gauntlet.local.devcluster.node.client import Object
 from gauntlet.local.devcluster.node.container import Prepared
 from gauntlet.local.devcluster.node.environment import ConfigError, Surroundings, environment, expand
@@ -69,6 +69,7 @@ async def prepare(
     variables = {
         "PATH": image.path, "HOSTNAME": metadata["name"], "HOME": str(own / "home"), "TMPDIR": str(temporary),
         **node.network_environment, **image.env,
+        **service_account.environment(pod["spec"], node.host_ip, node.api_port),
         **{volume_variable(name): str(place) for name, place in folders.places.items()},
         "DEVCLUSTER_TERMINATION_LOG": str(own / "termination-log"),
         **{name: rewriter.text(value) for name, value in given.items()},

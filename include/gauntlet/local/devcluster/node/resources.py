@@ -5,23 +5,12 @@ Source of the request formula: k8s.io/component-helpers/resource.PodRequests.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from gauntlet.local.devcluster.store.quantities import QuantityError, parse
-
-RESOURCES = ("cpu", "memory", "ephemeral-storage")
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What the node offers: cores, bytes, number of pods."""
-
-    cpu_cores: Fraction
-    memory_bytes: int
-    pods: int
 
 
 def _amount(container: dict[str, Any], kind: str, name: str) -> Fraction:
@@ -47,31 +36,43 @@ def pod_request(spec: dict[str, Any], name: str) -> Fraction:
     return max(running, peak) + (parse(overhead) if overhead is not None else 0)
 
 
-def shortages(spec: dict[str, Any], others: Iterable[dict[str, Any]], allocatable: dict[str, str]) -> list[str]:
-    """Return why a pod does not fit beside others, in the scheduler's words; empty when it fits.
+@dataclass
+class Used:
+    """What the pods on a node hold together."""
 
-    Args:
-        spec: the pod's specification.
-        others: the specifications of the pods that hold resources on the node.
-        allocatable: the node's `status.allocatable`.
-    """
-    placed = list(others)
-    found = ["Too many pods"] if len(placed) + 1 > parse(allocatable.get("pods", "110")) else []
-    names = {*RESOURCES, *_extended(spec)}
-    for name in sorted(names):
+    amounts: dict[str, Fraction] = field(default_factory=dict)
+    pods: int = 0
+
+    def add(self, spec: dict[str, Any]) -> None:
+        """Count one more pod."""
+        self.pods += 1
+        for name in _names(spec):
+            self.amounts[name] = self.amounts.get(name, Fraction(0)) + pod_request(spec, name)
+
+
+def free_of(allocatable: Mapping[str, str], used: Used) -> dict[str, Fraction]:
+    """Return what is left of a node's `status.allocatable`; pods count under "pods"."""
+    free = {name: parse(value) - used.amounts.get(name, Fraction(0)) for name, value in allocatable.items()}
+    return {**free, "pods": parse(allocatable.get("pods", "110")) - used.pods}
+
+
+def shortages(spec: dict[str, Any], free: Mapping[str, Fraction]) -> list[str]:
+    """Return why a pod does not fit into what is free, in the scheduler's words; empty when it fits."""
+    found = ["Too many pods"] if free.get("pods", Fraction(0)) < 1 else []
+    for name in _names(spec):
         wanted = pod_request(spec, name)
-        free = parse(allocatable.get(name, "0")) - sum((pod_request(other, name) for other in placed), Fraction(0))
-        if wanted > 0 and wanted > free:
+        if wanted > 0 and wanted > free.get(name, Fraction(0)):
             found.append(f"Insufficient {name}")
     return found
 
 
-def _extended(spec: dict[str, Any]) -> set[str]:
-    return {
+def _names(spec: dict[str, Any]) -> list[str]:
+    """Return every resource a pod requests."""
+    return sorted({
         name
         for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
         for name in (container.get("resources") or {}).get("requests") or {}
-    }
+    } | set(spec.get("overhead") or {}))  # fmt: skip
 
 
 def memory_limit_bytes(container: dict[str, Any]) -> int | None:

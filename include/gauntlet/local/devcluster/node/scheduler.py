@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
 
 from gauntlet.local.devcluster.node.client import ApiRefusalError, Client, Object, object_path
 from gauntlet.local.devcluster.node.events import EventRecorder
-from gauntlet.local.devcluster.node.resources import shortages
+from gauntlet.local.devcluster.node.resources import Used, free_of, shortages
 from gauntlet.local.devcluster.node.statuses import stamp
+
+RETRY_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -26,22 +28,22 @@ class Placement:
     why_not: str = ""
 
 
-def place(pod: Object, nodes: Iterable[Object], pods: Iterable[Object]) -> Placement:
+def place(pod: Object, nodes: Iterable[Object], used: Mapping[str, Used]) -> Placement:
     """Choose a node for a pod, the first that fits.
 
     Args:
         pod: the pod to place.
         nodes: all nodes.
-        pods: all pods; those that hold resources count.
+        used: what the pods on each node hold, by the node's name.
     """
-    holding = [p for p in pods if p["spec"].get("nodeName") and _holds(p)]
     reasons: Counter[str] = Counter()
     count = 0
     for node in nodes:
         count += 1
         name = node["metadata"]["name"]
-        others = [p["spec"] for p in holding if p["spec"]["nodeName"] == name]
-        problems = _unwilling(pod, node) or shortages(pod["spec"], others, node["status"]["allocatable"])
+        problems = _unwilling(pod, node)
+        if not problems:
+            problems = shortages(pod["spec"], free_of(node["status"]["allocatable"], used.get(name, Used())))
         if not problems:
             return Placement(node=name)
         reasons.update(problems)
@@ -54,6 +56,8 @@ def _holds(pod: Object) -> bool:
 
 
 def _unwilling(pod: Object, node: Object) -> list[str]:
+    if not _ready(node):
+        return ["node(s) had untolerated taint {node.kubernetes.io/not-ready: }"]
     if node.get("spec", {}).get("unschedulable"):
         return ["node(s) were unschedulable"]
     labels = node["metadata"].get("labels") or {}
@@ -121,37 +125,51 @@ class Scheduler:
             if kind == "SYNC":
                 cache.clear()
                 cache.update({obj["metadata"]["uid"]: obj for obj in found})
-            elif kind == "DELETED":
-                cache.pop(found["metadata"]["uid"], None)
-                self._told.pop(found["metadata"]["uid"], None)
+                self._changed.set()
+                continue
+            uid = found["metadata"]["uid"]
+            before = cache.pop(uid, None)
+            if kind == "DELETED":
+                self._told.pop(uid, None)
             else:
-                cache[found["metadata"]["uid"]] = found
-            self._changed.set()
+                cache[uid] = found
+            if before is None or kind == "DELETED" or _matters(before, found):
+                self._changed.set()
 
     async def _schedule(self) -> None:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            if not self.nodes:
-                continue
             waiting = [p for p in self.pods.values() if _waits(p)]
+            if not self.nodes or not waiting:
+                continue
+            used = self._used()
             for pod in sorted(waiting, key=lambda p: int(p["metadata"]["resourceVersion"])):
                 if pod["metadata"]["uid"] in self.pods:
-                    await self._place(pod)
+                    await self._place(pod, used)
 
-    async def _place(self, pod: Object) -> None:
+    def _used(self) -> dict[str, Used]:
+        used: dict[str, Used] = {}
+        for pod in self.pods.values():
+            name = pod["spec"].get("nodeName")
+            if name and _holds(pod):
+                used.setdefault(name, Used()).add(pod["spec"])
+        return used
+
+    async def _place(self, pod: Object, used: dict[str, Used]) -> None:
         metadata = pod["metadata"]
-        placement = place(pod, self.nodes.values(), self.pods.values())
+        placement = place(pod, self.nodes.values(), used)
         try:
             if placement.node:
                 await self._bind(pod, placement.node)
+                used.setdefault(placement.node, Used()).add(pod["spec"])
             elif self._told.get(metadata["uid"]) != placement.why_not:
                 self._told[metadata["uid"]] = placement.why_not
                 await self._refuse(pod, placement.why_not)
         except (ApiRefusalError, aiohttp.ClientError) as problem:
             if not (isinstance(problem, ApiRefusalError) and problem.code in (404, 409)):
                 self._changed.set()
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _bind(self, pod: Object, node: str) -> None:
         metadata = pod["metadata"]
@@ -176,6 +194,24 @@ class Scheduler:
         }  # fmt: skip
         path = object_path("pods", metadata["namespace"], metadata["name"])
         await self.client.patch(f"{path}/status", {"status": {"conditions": [condition]}})
+
+
+def _matters(before: Object, after: Object) -> bool:
+    """Whether a change can make a pod fit that did not; a running pod's status reports do not."""
+    if "containers" not in (after.get("spec") or {}):
+        return _offer(before) != _offer(after)
+    return _waits(before) != _waits(after) or _holds(before) != _holds(after)
+
+
+def _offer(node: Object) -> tuple[Object, Object, Object, bool]:
+    """What of a node decides whether pods go there; heartbeats do not."""
+    status = node.get("status") or {}
+    return node.get("spec") or {}, node["metadata"].get("labels") or {}, status.get("allocatable") or {}, _ready(node)
+
+
+def _ready(node: Object) -> bool:
+    conditions = (node.get("status") or {}).get("conditions") or []
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def _waits(pod: Object) -> bool:

@@ -16,7 +16,6 @@ from gauntlet.local.devcluster.node.environment import ConfigError, Surroundings
 
 Object: TypeAlias = dict[str, Any]
 Fetch: TypeAlias = Callable[[str, str], Awaitable[Object | None]]
-SERVICE_ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 class MountError(Exception):
