@@ -74,7 +74,10 @@ def environment(inputs: AirflowInputs) -> dict[str, str]:
         },
         "api": _api(inputs),
         "api_auth": {"jwt_secret": inputs.jwt_secret},
-        "workers": {"min_heartbeat_interval": "1"},  # 5 keeps a worker's slot up to 5 s after a short task
+        "workers": {
+            "min_heartbeat_interval": "1",  # 5 keeps a worker's slot up to 5 s after a short task
+            "execution_api_timeout": "30",  # a busy laptop's API server answers late rather than never
+        },
         "scheduler": _scheduler(),
         "triggerer": {
             "capacity": "2000",  # waiting triggers must not keep those of running pods from their turn

@@ -77,6 +77,18 @@ def problem_of_api_server(document: dict[str, Any] | str) -> str | None:
     return None if status == "healthy" else f"Airflow's database is {status}"
 
 
+def problem_of_execution_api(port: int, timeout_seconds: float) -> str | None:
+    """The check of the interface that tasks speak to.
+
+    Airflow builds it at its first request, which takes seconds and stalls the whole server: this check makes that
+    request, so that no task has to wait for it.
+    """
+    answer = answer_of(f"http://127.0.0.1:{port}/execution/health", timeout_seconds)
+    if isinstance(answer, str):
+        return f"the interface for tasks does not answer: {answer}"
+    return None if answer[0] == 200 else f"the interface for tasks answers {answer[0]}"
+
+
 def problem_of_job(document: dict[str, Any] | str, job: str, started_at: float) -> str | None:
     """The check of a component that heartbeats: it must have done so since it was started.
 

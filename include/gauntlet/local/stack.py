@@ -290,7 +290,10 @@ def _airflow_check(port: int) -> Callable[[ProgramState], str | None]:
         nonlocal document, looked_at
         if time.monotonic() - looked_at > _SAME_LOOK_SECONDS:
             document, looked_at = health.airflow_document(port), time.monotonic()
-        return _airflow_problem(state.name, document, state)
+        problem = _airflow_problem(state.name, document, state)
+        if problem is None and state.name not in health.AIRFLOW_JOBS:
+            return health.problem_of_execution_api(port, timeout_seconds=120)
+        return problem
 
     return check
 
