@@ -6,7 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gauntlet.agent.contract import Case, Counts, loads
@@ -31,6 +31,7 @@ def results(progress: Progress) -> list[Case]:
     return [loads(Case, line) for line in progress.take_fresh().decode().splitlines()]
 
 
+@settings(deadline=None)  # each example writes files: how long that takes says nothing about the rule
 @given(
     st.lists(
         st.sampled_from(["start", "finish", "garbage"]).flatmap(
