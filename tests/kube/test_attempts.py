@@ -27,6 +27,11 @@ def test_a_manifest_counts_whatever_became_of_the_pod(state: str, pod: dict[str,
     ("seen", "cause"),
     [
         (Observation(None, None), Cause.POD_DELETED),
+        (
+            Observation(None, None, last={"metadata": {}, "status": {"phase": "Failed", "reason": "Evicted"}}),
+            Cause.EVICTED,
+        ),
+        (Observation(None, contract.CANCELLED, last=RUNNING), Cause.POD_DELETED),
         (Observation(RUNNING, contract.CANCELLED), Cause.POD_DELETED),
         (Observation(SUCCEEDED, None), Cause.CONTAINER_FAILED),
         (Observation(RUNNING, None, silent_seconds=61), Cause.HEARTBEAT_LOST),

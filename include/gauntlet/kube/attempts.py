@@ -19,6 +19,7 @@ class Observation:
     """What can be seen of an attempt now.
 
     :param pod: the pod's JSON; None when the cluster has no such pod.
+    :param last: the pod's JSON when it was last seen; of a deleted pod it tells who deleted it.
     :param manifest_state: the manifest's ``state``; None while there is no manifest.
     :param pending_seconds: how long the pod has been Pending.
     :param silent_seconds: how long its heartbeat has not changed while the pod was Running.
@@ -28,6 +29,7 @@ class Observation:
     manifest_state: str | None
     pending_seconds: float = 0.0
     silent_seconds: float = 0.0
+    last: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ def judge(seen: Observation, limits: Limits) -> Ended | None:
     if seen.manifest_state is not None and seen.manifest_state != contract.CANCELLED:
         return Ended(None)
     if seen.pod is None:
-        return Ended(Death(Cause.POD_DELETED, "the pod was deleted before it had finished"))
+        known = causes.death(seen.last) if seen.last is not None else None
+        return Ended(known or Death(Cause.POD_DELETED, "the pod was deleted before it had finished"))
     death = causes.death(seen.pod)
     if seen.manifest_state == contract.CANCELLED:
         # The agent was told to stop and said goodbye: the pod knows who told it.

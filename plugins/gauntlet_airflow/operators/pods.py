@@ -99,6 +99,30 @@ class AttemptPod(KubernetesPodOperator):
         self.automount_service_account_token = manifest["spec"]["automountServiceAccountToken"]
         return super().build_pod_request_obj(context, dry_run=dry_run)
 
+    def get_or_create_pod(self, pod_request_obj: Any, context: Context) -> Any:
+        """Create the attempt's pod, unless an earlier try of this task left one that is still at work.
+
+        That try's worker died before it could wait for its pod. A finished pod is never taken up again: whoever
+        clears a task wants its tests to run.
+        """
+        from kubernetes.client.exceptions import ApiException
+
+        from gauntlet_airflow.cluster import at_work
+
+        namespace = pod_request_obj.metadata.namespace
+        if context["ti"].try_number > 1:
+            left = at_work(self.client, namespace, self._execution, self.shard)
+            if left is not None:
+                self.log.info("Taking up pod %s, which an earlier try left", left.metadata.name)
+                return left
+        try:
+            return self.client.create_namespaced_pod(namespace, pod_request_obj)
+        except ApiException as error:
+            if error.status != 409:
+                raise
+            # This very attempt made it, and its answer was lost.
+            return self.client.read_namespaced_pod(pod_request_obj.metadata.name, namespace)
+
     def invoke_defer_method(self, last_log_time: Any = None, context: Context | None = None) -> None:
         """Wait with our own trigger, for the attempt that the pod says it is."""
         from gauntlet.settings import current
@@ -132,9 +156,12 @@ class AttemptPod(KubernetesPodOperator):
         :raises AttemptDied: always; an attempt that succeeded ended in the triggerer.
         """
         from gauntlet.testing.lifecycle import attempts
+        from gauntlet_airflow.cluster import stop
 
         execution = attempts.execution_of(context["ti"].dag_id, context["run_id"])
         attempts.ended(execution, self.shard, attempt, event)
+        # One that waits for an image, or has fallen silent, would go on waiting beside the next attempt.
+        stop(self.client, event["namespace"], event["pod"])
         raise died(event["cause"], event["message"])
 
 

@@ -60,6 +60,7 @@ class AttemptTrigger(BaseTrigger):
         self.start_timeout_seconds = start_timeout_seconds
         self.silence_seconds = silence_seconds
         self._began = time.monotonic()
+        self._last: dict[str, Any] | None = None
         self._heartbeat = ""
         self._heartbeat_seen = self._began
 
@@ -84,8 +85,9 @@ class AttemptTrigger(BaseTrigger):
                     {
                         "cause": ended.death.cause.value,
                         "message": ended.death.message,
+                        "namespace": self.namespace,
                         "pod": self.pod,
-                        "node": causes.node(pod) if pod else "",
+                        "node": causes.node(self._last) if self._last else "",
                     }
                 )
             return
@@ -98,6 +100,7 @@ class AttemptTrigger(BaseTrigger):
     async def _look(self, pod: dict[str, Any] | None) -> Ended | None:
         state, heartbeat = await asyncio.to_thread(attempts.look, self.execution, self.shard, self.attempt)
         now = time.monotonic()
+        self._last = pod or self._last
         running = pod is not None and causes.phase(pod) == "Running"
         # Ages are measured by what this process saw change, so that clocks of nodes need not agree.
         if heartbeat != self._heartbeat or not running:
@@ -106,6 +109,7 @@ class AttemptTrigger(BaseTrigger):
         return judge(
             Observation(
                 pod=pod,
+                last=self._last,
                 manifest_state=state,
                 pending_seconds=now - self._began if pending else 0.0,
                 silent_seconds=now - self._heartbeat_seen,
@@ -154,7 +158,12 @@ class AttemptTrigger(BaseTrigger):
                     timeout_seconds=_WATCH_SECONDS,
                 )
                 async for event in stream:
-                    yield None if event["type"] == "DELETED" else event["raw_object"]
+                    if event["type"] == "DELETED":
+                        # Its last words say who deleted it.
+                        self._last = event["raw_object"]
+                        yield None
+                    else:
+                        yield event["raw_object"]
 
 
 __all__ = ["AttemptTrigger"]
