@@ -155,9 +155,11 @@ class AttemptPod(KubernetesPodOperator):
 
         :raises AttemptDied: always; an attempt that succeeded ended in the triggerer.
         """
+        from gauntlet.settings import current
         from gauntlet.testing.lifecycle import attempts
         from gauntlet_airflow.cluster import stop
 
+        self.kubernetes_conn_id = current().cluster_conn_id
         execution = attempts.execution_of(context["ti"].dag_id, context["run_id"])
         attempts.ended(execution, self.shard, attempt, event)
         # One that waits for an image, or has fallen silent, would go on waiting beside the next attempt.
