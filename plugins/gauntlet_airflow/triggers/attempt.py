@@ -16,7 +16,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from gauntlet.kube import causes
 from gauntlet.kube.attempts import Ended, Limits, Observation, judge
-from gauntlet.testing.lifecycle import attempts
+from gauntlet.testing.lifecycle import attempts, memory
 
 # How long one watch lasts at most; between two the manifest and the heartbeat are looked at.
 _WATCH_SECONDS = 5
@@ -98,7 +98,7 @@ class AttemptTrigger(BaseTrigger):
         await hook.delete_pod(name=self.pod, namespace=self.namespace)
 
     async def _look(self, pod: dict[str, Any] | None) -> Ended | None:
-        state, heartbeat = await asyncio.to_thread(attempts.look, self.execution, self.shard, self.attempt)
+        manifest, heartbeat = await asyncio.to_thread(attempts.look, self.execution, self.shard, self.attempt)
         now = time.monotonic()
         self._last = pod or self._last
         running = pod is not None and causes.phase(pod) == "Running"
@@ -106,16 +106,17 @@ class AttemptTrigger(BaseTrigger):
         if heartbeat != self._heartbeat or not running:
             self._heartbeat, self._heartbeat_seen = heartbeat, now
         pending = pod is not None and causes.phase(pod) == "Pending"
-        return judge(
+        ended = judge(
             Observation(
                 pod=pod,
                 last=self._last,
-                manifest_state=state,
+                manifest_state=manifest.state if manifest else None,
                 pending_seconds=now - self._began if pending else 0.0,
                 silent_seconds=now - self._heartbeat_seen,
             ),
             Limits(self.start_timeout_seconds, self.silence_seconds),
         )
+        return memory.reconsider(ended, manifest, pod)
 
     async def _pods(self) -> AsyncIterator[dict[str, Any] | None]:
         """The pod whenever it changes, and at least every few seconds; None when it is gone."""

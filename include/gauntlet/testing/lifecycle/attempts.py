@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gauntlet.agent import contract
+from gauntlet.agent.contract import Manifest
 from gauntlet.errors import GauntletError
 from gauntlet.kube import pods
 from gauntlet.kube.causes import INFRASTRUCTURE, Cause
@@ -115,22 +116,22 @@ def ended(public_id: str, shard: int, attempt: int, death: dict[str, Any]) -> No
         )
 
 
-def look(public_id: str, shard: int, attempt: int) -> tuple[str | None, str]:
+def look(public_id: str, shard: int, attempt: int) -> tuple[Manifest | None, str]:
     """What an attempt says of itself.
 
-    :returns: its manifest's state, or None; and its heartbeat as it stands there.
+    :returns: its manifest, or None; and its heartbeat as it stands there.
     """
     prefix = _prefix(public_id, shard, attempt)
     files = store()
     manifest = files.read_if_exists(f"{prefix}/{layout.MANIFEST}")
     heartbeat = files.read_if_exists(f"{prefix}/{layout.HEARTBEAT}") or b""
-    return _state(manifest), heartbeat.decode(errors="replace")
+    return _manifest(manifest), heartbeat.decode(errors="replace")
 
 
-def _state(manifest: bytes | None) -> str | None:
+def _manifest(raw: bytes | None) -> Manifest | None:
     """A manifest that is none counts as not written: then the pod's end decides."""
     try:
-        return read_manifest(manifest.decode(errors="replace")).state if manifest is not None else None
+        return read_manifest(raw.decode(errors="replace")) if raw is not None else None
     except ValueError:
         return None
 

@@ -11,6 +11,7 @@ from gauntlet.errors import GauntletError
 from gauntlet.storage import layout
 from gauntlet.storage.attempts import AttemptRow
 from gauntlet.storage.objects import BadPathError, clean_path
+from gauntlet.testing.lifecycle import memory
 from gauntlet.testing.lifecycle.installation import store
 from gauntlet.testing.results.agent_files import read_cases, read_manifest
 from gauntlet.testing.results.model import Artifact, Attempt
@@ -82,12 +83,15 @@ def _attempt(key: tuple[int, int], paths: list[str], row: AttemptRow | None) -> 
             manifest = _manifest(path, warnings)
         elif f"/{contract.CASES_FOLDER}/" in path and path.endswith(".jsonl"):
             cases.extend(_cases(path, warnings))
+    death = row.death if row else None
+    if death and memory.overruled(manifest, death.cause):
+        manifest = None
     return Attempt(
         shard=key[0],
         number=key[1],
         manifest=manifest,
         cases=tuple(cases),
-        death=row.death if row else None,
+        death=death,
         pod=row.pod if row else "",
         node=row.node if row else "",
         started_at=row.started_at.timestamp() if row and row.started_at else 0.0,

@@ -12,7 +12,7 @@ from gauntlet.storage import attempts as rows
 from gauntlet.storage import executions, layout, results
 from gauntlet.storage.attempts import AttemptRow
 from gauntlet.storage.executions import Execution
-from gauntlet.testing.lifecycle import evidence, interruptions, plans
+from gauntlet.testing.lifecycle import evidence, interruptions, memory, plans
 from gauntlet.testing.lifecycle.attempts import INVENTORY, suite_of
 from gauntlet.testing.lifecycle.installation import store, transaction
 from gauntlet.testing.results.merge import Merged, merge
@@ -111,6 +111,8 @@ def _obstacle(
     """Why a run never came to a plan."""
     manifest = evidence.inventory_manifest(execution.public_id)
     deaths = [row for (shard, _), row in sorted(known.items()) if shard == INVENTORY and row.death]
+    if deaths and memory.overruled(manifest, deaths[-1].cause):
+        manifest = None
     if manifest is not None and manifest.state == contract.COMPLETED:
         if tasks.get("plan") == "failed":
             return Obstacle(State.FAILED, "NoTests", "the suite has no tests")
