@@ -147,8 +147,12 @@ def _main_reason(pod: Object, reason: str) -> str:
         elif status.get("ready") and "running" in state:
             has_running = True
     if reason == "Completed" and has_running:
-        return "Running"
+        return "Running" if _is_ready(pod) else "NotReady"
     return reason
+
+
+def _is_ready(pod: Object) -> bool:
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in _status_of(pod).get("conditions") or [])
 
 
 def _terminated_word(terminated: dict[str, Any]) -> str:

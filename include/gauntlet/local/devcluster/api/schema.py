@@ -19,7 +19,7 @@ _GO_TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "float": ((int, float), "float64"),
 }  # fmt: skip
 _LIST = re.compile(r"^list\[(.+)\]$")
-_DICT = re.compile(r"^dict\(str, (.+)\)$")
+_DICT = re.compile(r"^dict[\[(]str, (.+)[\])]$")
 
 
 @dataclass(frozen=True)
