@@ -78,6 +78,7 @@ def test_health_and_version_need_no_token(cluster: RunningCluster) -> None:
 
 def test_the_same_port_speaks_tls_with_the_kubeconfig_s_authority(cluster: RunningCluster) -> None:
     context = ssl.create_default_context(cafile=str(cluster.state_dir / "server.crt"))
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
     with urllib.request.urlopen(f"https://127.0.0.1:{cluster.port}/readyz", context=context, timeout=10) as response:
         assert response.read() == b"ok"
 

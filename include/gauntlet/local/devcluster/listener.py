@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 from collections.abc import Callable
 
 FIRST_BYTE_SECONDS = 30.0
+ACCEPT_AGAIN_SECONDS = 0.1
 TLS_HANDSHAKE = b"\x16"
+_log = logging.getLogger(__name__)
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -31,8 +34,13 @@ async def serve(
     tasks: set[asyncio.Task[None]] = set()
     try:
         while True:
-            connection, _ = await loop.sock_accept(listening)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            try:
+                connection, _ = await loop.sock_accept(listening)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError as problem:
+                _log.warning("a connection could not be accepted: %s", problem)
+                await asyncio.sleep(ACCEPT_AGAIN_SECONDS)
+                continue
             task = asyncio.create_task(_hand_over(connection, protocol, context))
             tasks.add(task)
             task.add_done_callback(tasks.discard)

@@ -44,6 +44,7 @@ class PodWorker:
         self.over = False
         self._outcome: Object = {}
         self._grace_seconds = float(self.spec.get("terminationGracePeriodSeconds", 30))
+        self._stop_by = 0.0
         self._stopping = asyncio.Event()
         self._gone = asyncio.Event()
         self._changed = asyncio.Event()
@@ -79,9 +80,10 @@ class PodWorker:
     def stop(self, grace_seconds: float, reason: str = "") -> None:
         """Begin the pod's end."""
         self._grace_seconds = grace_seconds
+        self._stop_by = asyncio.get_running_loop().time() + grace_seconds
         self._stopping.set()
         for container in list(self.containers.values()):
-            if not container.record.sidecar:
+            if not container.record.sidecar or container.ending.is_set():
                 container.end(grace_seconds, reason)
         self._changed.set()
 
@@ -146,8 +148,14 @@ class PodWorker:
         )
         self.containers[record.name] = container
         if self._stopping.is_set():
-            container.end(self._grace_seconds)
+            container.end(self._grace_left())
         return container
+
+    def _grace_left(self) -> float:
+        """Return what is left of the grace period: all of it when nobody asked the pod to stop."""
+        if not self._stopping.is_set():
+            return self._grace_seconds
+        return max(0.0, self._stop_by - asyncio.get_running_loop().time())
 
     async def _initialize(self) -> bool:
         """Run init containers one after the other; returns whether the containers proper may start."""
@@ -179,7 +187,7 @@ class PodWorker:
         """Sidecars end after the containers they serve, the last one first."""
         sidecars = [c for c in self.containers.values() if c.record.sidecar]
         for container, task in zip(reversed(sidecars), reversed(self._sidecars), strict=True):
-            container.end(self._grace_seconds)
+            container.end(self._grace_left())
             await task
 
     async def _mount(self) -> bool:

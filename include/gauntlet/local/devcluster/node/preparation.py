@@ -65,7 +65,8 @@ async def prepare(
     temporary = mounts.get("/tmp", own / "tmp")  # noqa: S108
     message_path = container.get("terminationMessagePath") or TERMINATION_LOG
     rewriter = Rewriter({**mounts, message_path: own / "termination-log"})
-    folder = rewriter.text(container.get("workingDir") or image.workdir or str(own / "home"))
+    asked = container.get("workingDir")
+    folder = rewriter.text(asked) if asked else image.workdir or str(own / "home")
     variables = {
         "PATH": image.path, "HOSTNAME": metadata["name"], "HOME": str(own / "home"), "TMPDIR": str(temporary),
         **node.network_environment, **image.env,
