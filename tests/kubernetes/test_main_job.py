@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
 import pytest
 import yaml
@@ -190,11 +191,17 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         closing.callback(started.forget)
         closing.callback(started.down)
         started.up()
-        endpoint = env["GAUNTLET_STORE_ENDPOINT_URL"]
+        objects = boto3.client(
+            "s3",
+            endpoint_url=env["GAUNTLET_STORE_ENDPOINT_URL"],
+            region_name=env["AWS_DEFAULT_REGION"],
+            aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+        )
 
         def read(location: str) -> bytes:
-            # moto looks at no signature.
-            return httpx.get(f"{endpoint}/{location.removeprefix('s3://')}").raise_for_status().content
+            bucket, _, key = location.removeprefix("s3://").partition("/")
+            return bytes(objects.get_object(Bucket=bucket, Key=key)["Body"].read())
 
         yield Site(env, client.CoreV1Api(admin), env["GAUNTLET_NAMESPACE"], read, folder)
 

@@ -143,6 +143,7 @@ class AttemptPod(KubernetesPodOperator):
                 execution=self._execution,
                 shard=self.shard,
                 attempt=attempt,
+                since=self.pod.metadata.resource_version,
                 start_timeout_seconds=settings.pod_start_timeout_seconds,
                 silence_seconds=settings.silence_seconds,
             ),

@@ -34,6 +34,7 @@ class AttemptTrigger(BaseTrigger):
     :param execution: public id.
     :param shard: index from 0; -1 for the inventory.
     :param attempt: from 1.
+    :param since: the pod's resource version when it was created.
     :param start_timeout_seconds: how long the pod may stay Pending.
     :param silence_seconds: how long a running pod may give no sign of life.
     """
@@ -47,6 +48,7 @@ class AttemptTrigger(BaseTrigger):
         execution: str,
         shard: int,
         attempt: int,
+        since: str,
         start_timeout_seconds: float,
         silence_seconds: float,
     ) -> None:
@@ -57,6 +59,8 @@ class AttemptTrigger(BaseTrigger):
         self.execution = execution
         self.shard = shard
         self.attempt = attempt
+        self.since = since
+        self._since = since
         self.start_timeout_seconds = start_timeout_seconds
         self.silence_seconds = silence_seconds
         self._began = time.monotonic()
@@ -66,7 +70,7 @@ class AttemptTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """As Airflow stores it."""
-        names = ("conn_id", "namespace", "pod", "execution", "shard", "attempt")
+        names = ("conn_id", "namespace", "pod", "execution", "shard", "attempt", "since")
         limits = ("start_timeout_seconds", "silence_seconds")
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             name: getattr(self, name) for name in (*names, *limits)
@@ -144,12 +148,16 @@ class AttemptTrigger(BaseTrigger):
 
         api = CoreV1Api(client)
         selector = f"metadata.name={self.pod}"
+        # From the pod's creation on, so that one that was gone before this trigger began still tells why. Used once:
+        # after a restart the API server may have forgotten what happened since then.
+        version, self._since = self._since, ""
         while True:
-            listed = await api.list_namespaced_pod(self.namespace, field_selector=selector)
-            plain = client.sanitize_for_serialization(listed)
-            items = plain.get("items") or []
-            yield items[0] if items else None
-            version = plain["metadata"]["resourceVersion"]
+            if not version:
+                listed = await api.list_namespaced_pod(self.namespace, field_selector=selector)
+                plain = client.sanitize_for_serialization(listed)
+                items = plain.get("items") or []
+                yield items[0] if items else None
+                version = plain["metadata"]["resourceVersion"]
             async with Watch() as watch:
                 stream = watch.stream(
                     api.list_namespaced_pod,
@@ -165,6 +173,7 @@ class AttemptTrigger(BaseTrigger):
                         yield None
                     else:
                         yield event["raw_object"]
+            version = ""
 
 
 __all__ = ["AttemptTrigger"]

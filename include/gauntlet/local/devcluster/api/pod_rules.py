@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from gauntlet.local.devcluster.api import schema
 from gauntlet.local.devcluster.api.errors import (
     Cause,
     duplicate,
@@ -54,7 +55,8 @@ def validate(new: Object, old: Object | None) -> list[Cause]:
         if container.get("name") in seen:
             found.append(duplicate(f"{path}.name", container["name"]))
         seen.add(container.get("name", ""))
-    return found
+    said = {cause.field for cause in found}
+    return [*found, *(required(path) for path in schema.missing(spec, "V1PodSpec", "spec") if path not in said)]
 
 
 def _update_causes(new: dict[str, Any], old: dict[str, Any]) -> list[Cause]:

@@ -94,6 +94,25 @@ def check(value: dict[str, Any], model: str, kind: str) -> tuple[dict[str, Any],
     return checker.model(value, model, ""), findings
 
 
+def missing(value: dict[str, Any], model: str, path: str) -> list[str]:
+    """Return the paths of required fields that are not given, at any depth below `value`, a checked object."""
+    found: list[str] = []
+    for name, field_ in fields(model).items():
+        where = f"{path}.{name}"
+        if name not in value:
+            found += [where] if field_.required else []
+        else:
+            found += _missing_below(value[name], field_.type, where)
+    return found
+
+
+def _missing_below(value: Any, type_name: str, path: str) -> list[str]:
+    inner = item_type(type_name)
+    if inner:
+        return [found for i, item in enumerate(value) for found in _missing_below(item, inner, f"{path}[{i}]")]
+    return missing(value, type_name, path) if is_model(type_name) else []
+
+
 class _Checker:
     def __init__(self, kind: str, findings: Findings) -> None:
         self.kind = kind
