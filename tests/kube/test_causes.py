@@ -110,3 +110,8 @@ def test_a_pod_that_no_node_takes_is_unschedulable_once_its_time_is_over() -> No
     assert found is not None
     assert found.cause is Cause.UNSCHEDULABLE
     assert "0/1 nodes" in found.message
+
+
+def test_a_pod_whose_init_container_works_is_not_stuck_however_long_it_takes() -> None:
+    preparing = pod("Pending", initContainerStatuses=[{"name": "prepare", "state": {"running": {}}}])
+    assert stuck(preparing, pending_seconds=1000, timeout_seconds=10) is None

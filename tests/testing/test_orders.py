@@ -92,5 +92,10 @@ def test_a_framework_that_is_not_installed_is_refused_with_those_that_are() -> N
 
 
 def test_git_content_is_refused_with_what_to_use_instead() -> None:
-    with pytest.raises(UnsupportedFrameworkError, match="Use folder"):
-        framework("pytest").inventory(suite({"type": "git", "repository": "https://x/y.git"}))
+    with pytest.raises(orders.UnfetchableContentError, match="Use folder"):
+        orders.check_fetchable(suite({"type": "git", "repository": "https://x/y.git"}))
+
+
+def test_an_artifact_in_s3_is_refused_with_what_to_use_instead() -> None:
+    with pytest.raises(orders.UnfetchableContentError, match="Use an https"):
+        orders.check_fetchable(suite({"type": "artifact", "artifactUrl": "s3://bucket/tests.zip"}))

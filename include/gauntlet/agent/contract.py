@@ -144,6 +144,7 @@ class Case:
     :param message: one line.
     :param details: the traceback.
     :param started_at: seconds since the epoch, 0 when unknown.
+    :param ran: False for a case that the agent reports because the tool never came to it.
     """
 
     id: str
@@ -159,6 +160,7 @@ class Case:
     stderr: str = ""
     started_at: float = 0.0
     properties: dict[str, str] = field(default_factory=dict)
+    ran: bool = True
 
 
 @dataclass(frozen=True)

@@ -131,15 +131,15 @@ class Progress:
             self.add(unreported(case_id, "error", f"{while_running} while this ran"))
         for case_id in lost:
             if case_id in missing:
-                self.add(unreported(case_id, "error", "it was in the inventory but was not collected"))
+                self.add(unreported(case_id, "error", "it was in the inventory but was not collected", ran=False))
             elif case_id not in self._seen and self.max_failures:
-                self.add(unreported(case_id, "skipped", f"not run: {self.max_failures}"))
+                self.add(unreported(case_id, "skipped", f"not run: {self.max_failures}", ran=False))
             elif case_id not in self._seen:
-                self.add(unreported(case_id, "error", f"not run: {reason}"))
+                self.add(unreported(case_id, "error", f"not run: {reason}", ran=False))
         return len(set(running) | set(lost))
 
 
-def unreported(case_id: str, status: str, message: str) -> Case:
+def unreported(case_id: str, status: str, message: str, *, ran: bool = True) -> Case:
     """A result for a case its tool gave none for."""
     path, bracket, parameters = case_id.partition("[")
     file, *inner = path.split("::")
@@ -153,6 +153,7 @@ def unreported(case_id: str, status: str, message: str) -> Case:
         status=status,
         duration_ms=0.0,
         message=message,
+        ran=ran,
     )
 
 

@@ -80,13 +80,19 @@ def death(pod: dict[str, Any]) -> Death | None:
 
 def stuck(pod: dict[str, Any], *, pending_seconds: float, timeout_seconds: float) -> Death | None:
     """The cause, when a pod has been Pending for too long: unschedulable, or simply not started."""
-    if phase(pod) != "Pending" or pending_seconds < timeout_seconds:
+    if phase(pod) != "Pending" or pending_seconds < timeout_seconds or _begun(pod):
         return None
     for condition in pod.get("status", {}).get("conditions") or []:
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             why = condition.get("message") or "no node takes it"
             return Death(Cause.UNSCHEDULABLE, f"not scheduled within {timeout_seconds:.0f} s: {why}")
     return Death(Cause.START_FAILED, f"not started within {timeout_seconds:.0f} s")
+
+
+def _begun(pod: dict[str, Any]) -> bool:
+    """Whether a container of it has started: an init container may work for long while its pod is Pending."""
+    states = (container.get("state") or {} for container in _containers(pod.get("status", {})))
+    return any("running" in state or "terminated" in state for state in states)
 
 
 def _whole_pod(pod: dict[str, Any], status: dict[str, Any]) -> Death | None:

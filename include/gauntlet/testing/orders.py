@@ -9,12 +9,35 @@ from dataclasses import asdict
 
 from gauntlet import __version__
 from gauntlet.agent import contract
+from gauntlet.errors import GauntletError
 from gauntlet.kube import secrets
-from gauntlet.testing.content import ArtifactContent, FolderContent, InlineContent, PackageContent
+from gauntlet.testing.content import ArtifactContent, FolderContent, GitContent, InlineContent, PackageContent
 from gauntlet.testing.frameworks.base import Command, framework
 from gauntlet.testing.suite import TestSuite
 
 _DISTRIBUTION_SUFFIX = ".whl"
+
+
+class UnfetchableContentError(GauntletError):
+    """A content that is valid but that pods cannot fetch yet."""
+
+
+def check_fetchable(suite: TestSuite) -> None:
+    """Refuse content that no pod could fetch.
+
+    :raises UnfetchableContentError: saying what to use instead.
+    """
+    content = suite.content
+    if isinstance(content, GitContent):
+        raise UnfetchableContentError(
+            "content of type git cannot be fetched yet",
+            where="content.type",
+            todo="Use folder, artifact, package or inline",
+        )
+    if isinstance(content, ArtifactContent) and content.artifact_url.startswith("s3://"):
+        raise UnfetchableContentError(
+            "an artifact in S3 cannot be fetched yet", where="content.artifactUrl", todo="Use an https:// address of it"
+        )
 
 
 def content_for_pod(suite: TestSuite, packed_url: str, packed_sha256: str) -> contract.Content:
@@ -32,7 +55,7 @@ def content_for_pod(suite: TestSuite, packed_url: str, packed_sha256: str) -> co
         return contract.Content(type="archive", url=content.artifact_url, sha256=content.sha256 or "", install=install)
     if isinstance(content, FolderContent | InlineContent):
         return contract.Content(type="archive", url=packed_url, sha256=packed_sha256)
-    raise AssertionError(f"content {content.type} passed the adapter")  # adapters refuse it with a reason
+    raise AssertionError(f"content {content.type} was not checked")  # check_fetchable refuses it with a reason
 
 
 def environment_for_pod(suite: TestSuite, *, cache_folder: str, resolution_ttl_seconds: int) -> contract.Environment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,6 +168,13 @@ def test_a_deleted_pod_is_cancelled_only_when_the_run_was() -> None:
 def test_a_cancellation_does_not_hide_a_shard_that_had_run_out_of_memory() -> None:
     merged = merge("s", plan("a"), [dead(0, 1)], interruption=Interruption(ShardStatus.CANCELLED, "Cancelled"))
     assert (merged.shards[0].status, merged.shards[0].cause) == (ShardStatus.LOST, "OOMKilled")
+
+
+def test_a_case_that_the_agent_never_came_to_counts_as_not_run() -> None:
+    never = replace(case("b", "error", "not run: the time limit was reached"), ran=False)
+    merged = merge("s", plan("a b"), [attempt(0, 1, case("a"), never)])
+    assert by_id(merged)["b"].attempts == 0
+    assert Counts.of(merged.cases).not_run == 1
 
 
 def test_several_results_of_one_id_are_all_kept_and_numbered() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from gauntlet.testing.content import GitContent, PackageContent
-from gauntlet.testing.frameworks.base import Command, UnsupportedFrameworkError
+from gauntlet.testing.content import PackageContent
+from gauntlet.testing.frameworks.base import Command
 from gauntlet.testing.suite import TestSuite
 
 JUNIT = "junit.xml"
@@ -36,12 +36,6 @@ class Pytest:
         return [] if named or suite.content.requirements else ["pytest"]
 
     def _base(self, suite: TestSuite) -> list[str]:
-        if isinstance(suite.content, GitContent):
-            raise UnsupportedFrameworkError(
-                "content of type git cannot be fetched yet",
-                where="content.type",
-                todo="Use folder, artifact, package or inline",
-            )
         root = "{site_packages}" if isinstance(suite.content, PackageContent) else "{content}"
         return ["{python}", "-m", "pytest", f"--rootdir={root}", *_ALWAYS]
 

@@ -24,6 +24,7 @@ from gauntlet.storage.executions import Execution, NewExecution
 from gauntlet.testing.content import FolderContent
 from gauntlet.testing.frameworks.base import framework
 from gauntlet.testing.lifecycle.installation import store, transaction
+from gauntlet.testing.orders import check_fetchable
 from gauntlet.testing.suite import TestSuite
 
 __all__ = ["Answer", "DatabaseUnreachableError", "Request", "admit", "read_definition", "runnable"]
@@ -95,6 +96,7 @@ def runnable(suite: TestSuite, settings: Settings) -> None:
     :raises GauntletError: saying why.
     """
     framework(suite.type).inventory(suite)
+    check_fetchable(suite)
     if isinstance(suite.content, FolderContent):
         roots = settings.folder_roots or settings.definitions_root
         folder = (Path(settings.definitions_root) / suite.content.folder).resolve()

@@ -75,6 +75,7 @@ def read_case(raw: Any) -> Case:
         stderr=raw.get("stderr", ""),
         started_at=_number(raw, "started_at"),
         properties=_strings(raw.get("properties", {})),
+        ran=raw.get("ran", True) is not False,
     )
 
 

@@ -169,7 +169,7 @@ def _case(suite: str, shard: int, occurrence: int, tried: Sequence[tuple[Attempt
         details=case.details,
         stdout=case.stdout,
         stderr=case.stderr,
-        attempts=len(tried),
+        attempts=sum(one.ran for _, one in tried),
         occurrence=occurrence,
         shard=shard,
         started_at=case.started_at,

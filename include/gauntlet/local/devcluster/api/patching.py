@@ -26,6 +26,8 @@ class Patch:
 
 def apply_patch(current: Object, patch: Patch) -> Object:
     """Return the changed object. Raises ApiError when the patch does not fit."""
+    if patch.kind != JSON and not isinstance(patch.body, dict):
+        raise errors.bad_request("a patch of this kind is a JSON object")
     try:
         if patch.kind == JSON:
             changed = patches.json_patch(current, patch.body)
@@ -33,7 +35,7 @@ def apply_patch(current: Object, patch: Patch) -> Object:
             changed = patches.merge_patch(current, patch.body)
         else:
             changed = patches.strategic_merge(current, patch.body)
-    except patches.PatchError as problem:
+    except (patches.PatchError, AttributeError, TypeError, KeyError) as problem:
         name = current["metadata"]["name"]
         raise errors.ApiError(422, "Invalid", f'the patch of "{name}" cannot be applied: {problem}') from None
     if not isinstance(changed, dict) or not isinstance(changed.get("metadata"), dict):

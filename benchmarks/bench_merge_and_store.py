@@ -1,6 +1,6 @@
 """How long merging and storing 100,000 cases takes, beside a bare COPY of the same rows into a bare table.
 
-    python benchmarks/merge_and_store.py [--cases N] [--shards N] [--database-url URL]
+    python benchmarks/bench_merge_and_store.py [--cases N] [--shards N] [--database-url URL]
 
 Starts a PostgreSQL of its own, with the settings of the embedded stack (fsync on), unless it is given one. What is
 timed is what ``aggregate`` does: reading the attempts' lines, merging, judging, storing in one transaction, and
