@@ -90,6 +90,23 @@ def locked(state_dir: Path) -> Iterator[None]:
         yield
 
 
+def private_folder() -> Path:
+    """Return a folder of one's own in the temporary folder. Raises StartupError when somebody else has made it."""
+    home = Path(tempfile.gettempdir()) / f"devcluster-{os.getuid()}"
+    home.mkdir(mode=0o700, exist_ok=True)
+    if home.is_symlink() or home.stat().st_uid != os.getuid():
+        raise StartupError(f"{home} belongs to someone else; remove it or set TMPDIR")
+    return home
+
+
+def pods_dir(state_dir: Path) -> Path:
+    """Return where pods work: outside of the state directory, which may lie in a checkout.
+
+    Tools look for their configuration in all folders above the one they run in; in a container there is nothing above.
+    """
+    return private_folder() / f"{marker_of(state_dir)}-pods"
+
+
 def working_dir(state_dir: Path) -> Path:
     """Return a path to the state directory that needs no quoting in a shell.
 
@@ -98,11 +115,7 @@ def working_dir(state_dir: Path) -> Path:
     """
     if set(str(state_dir)) <= _SAFE:
         return state_dir
-    digest = hashlib.sha256(os.fsencode(state_dir)).hexdigest()[:12]
-    home = Path(tempfile.gettempdir()) / f"devcluster-{os.getuid()}"
-    home.mkdir(mode=0o700, exist_ok=True)
-    if home.is_symlink() or home.stat().st_uid != os.getuid():
-        raise StartupError(f"{home} belongs to someone else; remove it or set TMPDIR")
+    home, digest = private_folder(), marker_of(state_dir)
     link = home / digest
     if link.is_symlink():
         link.unlink()
@@ -140,8 +153,11 @@ async def serve(options: Options) -> None:
         swept = sweep(marker_of(state_dir))
         if swept:
             _log.warning("killed %d processes that an earlier devcluster left", swept)
-        shutil.rmtree(state_dir / "pods", ignore_errors=True)
-        await Cluster(options, state_dir).run()
+        shutil.rmtree(pods_dir(state_dir), ignore_errors=True)
+        try:
+            await Cluster(options, state_dir).run()
+        finally:
+            shutil.rmtree(pods_dir(state_dir), ignore_errors=True)
 
 
 class Cluster:
@@ -173,7 +189,8 @@ class Cluster:
         client = Client(f"http://{credentials.HOST}:{port}", self._tokens["node"], "devcluster-node")
         node = NodeServices(
             name=NODE_NAME, client=client, events=EventRecorder(client, "kubelet", NODE_NAME), runtime=runtime,
-            catalogue=catalogue, state_dir=working_dir(self._state_dir), allocatable=allocatable(options),
+            catalogue=catalogue, state_dir=working_dir(self._state_dir),
+            pods_dir=pods_dir(self._state_dir), allocatable=allocatable(options),
             host_ip=credentials.HOST, api_port=port, pod_token=self._tokens["pods"], marker=marker_of(self._state_dir),
             network_environment=network_environment(os.environ),
         )  # fmt: skip

@@ -34,6 +34,7 @@ class NodeServices:
     runtime: Runtime
     catalogue: Catalogue
     state_dir: Path
+    pods_dir: Path
     allocatable: Mapping[str, str]
     host_ip: str
     api_port: int
@@ -43,7 +44,7 @@ class NodeServices:
 
     def pod_folder(self, uid: str) -> Path:
         """Return where a pod's volumes, logs and temporary files are."""
-        return self.state_dir / "pods" / uid
+        return self.pods_dir / uid
 
     def log_path(self, uid: str, container: str, restart: int) -> Path:
         """Return the log file of one instance of a container."""
