@@ -8,6 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -112,6 +113,7 @@ def test_two_devclusters_cannot_share_a_state_directory_or_a_port(tmp_path: Path
 
 @pytest.mark.slow
 def test_a_state_directory_with_blanks_does_not_break_scripts(tmp_path: Path) -> None:
+    before = set(Path(tempfile.gettempdir()).glob("devcluster-*/*"))
     with running(tmp_path / "my state (1)") as cluster:
         connection = config.new_client_from_config(str(cluster.kubeconfig))
         api = client.CoreV1Api(connection)
@@ -126,6 +128,8 @@ def test_a_state_directory_with_blanks_does_not_break_scripts(tmp_path: Path) ->
             assert time.monotonic() < deadline, found.status
             time.sleep(0.02)
         connection.close()
+    mine = set(Path(tempfile.gettempdir()).glob("devcluster-*/*")) - before
+    assert not [link for link in mine if link.readlink().is_relative_to(tmp_path)]
 
 
 @pytest.mark.slow

@@ -230,6 +230,8 @@ class Cluster:
             await runner.cleanup()
             listening.close()
             await runtime.stop()
+            if node.state_dir != self._state_dir:
+                node.state_dir.unlink(missing_ok=True)
 
     async def _until_end(self, runtime: Runtime, tasks: list[asyncio.Task[Any]]) -> None:
         """Wait for a signal; the death of the keeper or of a part is the death of the whole."""
