@@ -46,6 +46,9 @@ class Settings(BaseModel):
         60.0, gt=0, description="after how long without a sign of life a running attempt counts as lost"
     )
     pod_start_timeout_seconds: int = Field(600, gt=0, description="how long a pod may stay Pending")
+    linger_seconds: int = Field(
+        2, ge=0, description="how long the worker that made a pod watches it before the triggerer takes over"
+    )
     pod_retention_seconds: int = Field(3600, ge=0, description="how long finished pods stay for kubectl")
     run_retention_days: int = Field(90, gt=0, description="how long results, reports and artifacts are kept")
     resolution_ttl_seconds: int = Field(

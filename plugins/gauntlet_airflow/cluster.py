@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+
+from urllib3.exceptions import HTTPError
 
 from gauntlet.kube import pods
 
@@ -47,3 +50,30 @@ def stop(client: Any, namespace: str, name: str) -> None:
     except ApiException as error:
         if error.status != 404:
             raise
+
+
+def watch_briefly(client: Any, pod: Any, seconds: int) -> Iterator[dict[str, Any]]:
+    """What becomes of a pod from its creation on, as plain JSON, for a few seconds at most.
+
+    Ends early when the pod is gone or the watch breaks: whoever takes over looks for itself.
+
+    :param client: a ``CoreV1Api``.
+    """
+    from kubernetes.client.exceptions import ApiException
+    from kubernetes.watch import Watch
+
+    if seconds <= 0:
+        return
+    try:
+        for event in Watch().stream(
+            client.list_namespaced_pod,
+            pod.metadata.namespace,
+            field_selector=f"metadata.name={pod.metadata.name}",
+            resource_version=pod.metadata.resource_version,
+            timeout_seconds=seconds,
+        ):
+            if event["type"] == "DELETED":
+                return
+            yield event["raw_object"]
+    except (ApiException, HTTPError):
+        return

@@ -15,12 +15,15 @@ from airflow.sdk import Context
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 
 from gauntlet.kube import pods
+from gauntlet.kube.attempts import Limits, Observation, judge
 from gauntlet_airflow.operators.deaths import AttemptDied, died
 
 INVENTORY = -1
 # Trouble that is not the attempt's: the API server or the database did not answer the worker.
 _TROUBLE_RETRIES = 4
 _TROUBLE_DELAY = timedelta(seconds=5)
+# A worker's slot is dearer than a second of latency once a run has many shards.
+_FEW_SHARDS = 8
 
 
 class ByCause(RetryPolicy):
@@ -124,17 +127,32 @@ class AttemptPod(KubernetesPodOperator):
             return self.client.read_namespaced_pod(pod_request_obj.metadata.name, namespace)
 
     def invoke_defer_method(self, last_log_time: Any = None, context: Context | None = None) -> None:
-        """Wait with our own trigger, for the attempt that the pod says it is."""
+        """Watch the pod for a moment, then hand it to our own trigger, as the attempt that the pod says it is.
+
+        A triggerer looks for new work once a second; most inventories and small suites are over by then.
+        """
         from gauntlet.settings import current
-        from gauntlet.testing.lifecycle import attempts
-        from gauntlet_airflow.triggers.attempt import AttemptTrigger
+        from gauntlet.testing.lifecycle import attempts, memory
+        from gauntlet_airflow.cluster import watch_briefly
+        from gauntlet_airflow.triggers.attempt import AttemptTrigger, event_of_pod
 
         settings = current()
-        if self.pod is None:
+        if self.pod is None or context is None:
             raise ValueError("there is no pod to wait for")
         # A pod that was found again belongs to the attempt that made it, not to this try.
         attempt = int(self.pod.metadata.labels[pods.ATTEMPT_LABEL])
         attempts.started(self._execution, self.shard, attempt, self.pod.metadata.name)
+        limits = Limits(settings.pod_start_timeout_seconds, settings.silence_seconds)
+        if self.shard < _FEW_SHARDS:
+            for seen in watch_briefly(self.client, self.pod, settings.linger_seconds):
+                manifest, _ = attempts.look(self._execution, self.shard, attempt)
+                state = manifest.state if manifest else None
+                ended = memory.reconsider(judge(Observation(pod=seen, manifest_state=state), limits), manifest, seen)
+                if ended is not None and ended.death is not None:
+                    where = self.pod.metadata
+                    self.attempt_ended(context, event_of_pod(ended.death, where.namespace, where.name, seen), attempt)
+                if ended is not None:
+                    return
         self.defer(
             trigger=AttemptTrigger(
                 conn_id=settings.cluster_conn_id,
@@ -144,8 +162,8 @@ class AttemptPod(KubernetesPodOperator):
                 shard=self.shard,
                 attempt=attempt,
                 since=self.pod.metadata.resource_version,
-                start_timeout_seconds=settings.pod_start_timeout_seconds,
-                silence_seconds=settings.silence_seconds,
+                start_timeout_seconds=limits.start_timeout_seconds,
+                silence_seconds=limits.silence_seconds,
             ),
             method_name="attempt_ended",
             kwargs={"attempt": attempt},
@@ -154,7 +172,7 @@ class AttemptPod(KubernetesPodOperator):
     def attempt_ended(self, context: Context, event: dict[str, Any], attempt: int) -> None:
         """Write down how the attempt died, and fail with that cause.
 
-        :raises AttemptDied: always; an attempt that succeeded ended in the triggerer.
+        :raises AttemptDied: always; an attempt that succeeded needs no telling.
         """
         from gauntlet.settings import current
         from gauntlet.testing.lifecycle import attempts

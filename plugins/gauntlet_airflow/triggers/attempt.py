@@ -16,6 +16,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from gauntlet.kube import causes
 from gauntlet.kube.attempts import Ended, Limits, Observation, judge
+from gauntlet.kube.causes import Death
 from gauntlet.testing.lifecycle import attempts, memory
 
 # How long one watch lasts at most; between two the manifest and the heartbeat are looked at.
@@ -85,15 +86,7 @@ class AttemptTrigger(BaseTrigger):
             if ended.death is None:
                 yield TaskSuccessEvent()
             else:
-                yield TriggerEvent(
-                    {
-                        "cause": ended.death.cause.value,
-                        "message": ended.death.message,
-                        "namespace": self.namespace,
-                        "pod": self.pod,
-                        "node": causes.node(self._last) if self._last else "",
-                    }
-                )
+                yield TriggerEvent(event_of_pod(ended.death, self.namespace, self.pod, self._last))
             return
 
     async def on_kill(self) -> None:
@@ -176,4 +169,12 @@ class AttemptTrigger(BaseTrigger):
             version = ""
 
 
-__all__ = ["AttemptTrigger"]
+def event_of_pod(death: Death, namespace: str, name: str, last: dict[str, Any] | None) -> dict[str, str]:
+    """A death as the operator takes it."""
+    return {
+        "cause": death.cause.value,
+        "message": death.message,
+        "namespace": namespace,
+        "pod": name,
+        "node": causes.node(last) if last else "",
+    }
