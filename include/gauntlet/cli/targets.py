@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ def resolve(text: str, root: Path) -> Target:
     :raises gauntlet.errors.RefusedError: when the definition is wrong.
     """
     path = Path(text)
-    if not (path.suffix in SUFFIXES or os.sep in text or path.is_file()):
+    if path.suffix not in SUFFIXES and not path.is_file():
         path = _named(text, root)
     definition = load_file(path)
     source = source_of(path, root)
