@@ -26,7 +26,7 @@ from gauntlet.local.stack import Stack
 
 LIMIT = 1.15
 PROJECT = Path(__file__).parents[1]
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.25
 
 
 def main() -> None:
