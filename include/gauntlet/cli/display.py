@@ -119,7 +119,7 @@ class _Lines:
 
     def update(self, progress: Progress) -> None:
         counts = progress.counts
-        over = sum(shard.row.finished_at is not None for shard in progress.shards)
+        over = sum(shard.over for shard in progress.shards)
         text = (
             f"{progress.execution.state}: {over}/{len(progress.shards)} shards, {counts.passed} passed, "
             f"{counts.failed + counts.errors} failed, {counts.skipped} skipped"

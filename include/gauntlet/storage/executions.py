@@ -41,7 +41,7 @@ class NewExecution:
     :param definition: the snapshot of the definition that all of the run reads.
     :param definition_id: the row of the mirrored definition, when there is one.
     :param dag_id: with ``run_id`` the Airflow DAG run; both empty until there is one.
-    :param priority: 1 to 10, 10 the most urgent.
+    :param priority: 0 (first) to 9 (last).
     """
 
     execution_id: uuid.UUID

@@ -18,6 +18,9 @@ from gauntlet.storage.shards import ShardRow
 from gauntlet.testing.lifecycle.installation import store, transaction
 
 
+_LAST_WORDS = frozenset({contract.COMPLETED, contract.TIMED_OUT, contract.COULD_NOT_RUN, contract.CANCELLED})
+
+
 @dataclass(frozen=True)
 class ShardProgress:
     """A shard, and what its latest attempt said last."""
@@ -32,6 +35,11 @@ class ShardProgress:
             known = self.row.counts
             return Counts(known["tests"], known["passed"], known["failed"], known["errors"], known["skipped"])
         return self.heartbeat.counts if self.heartbeat else Counts()
+
+    @property
+    def over(self) -> bool:
+        """Whether its latest attempt has said its last word, or the run was judged."""
+        return self.row.finished_at is not None or (self.heartbeat is not None and self.heartbeat.state in _LAST_WORDS)
 
 
 @dataclass(frozen=True)
