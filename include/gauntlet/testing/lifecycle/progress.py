@@ -17,7 +17,6 @@ from gauntlet.storage.executions import Execution
 from gauntlet.storage.shards import ShardRow
 from gauntlet.testing.lifecycle.installation import store, transaction
 
-
 _LAST_WORDS = frozenset({contract.COMPLETED, contract.TIMED_OUT, contract.COULD_NOT_RUN, contract.CANCELLED})
 
 
