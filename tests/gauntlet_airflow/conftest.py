@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -129,16 +128,14 @@ class Runs:
         return installation.store().read(f"runs/{execution}/{path}").decode()
 
 
-@pytest.fixture(scope="session")
-def stack_settings(stack: Stack) -> Iterator[Stack]:
-    """The settings of the stack in this process, as its components have them."""
-    before = dict(os.environ)
-    os.environ.update(stack.settings())
+@pytest.fixture
+def stack_settings(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    """The settings of the stack in this process, as its components have them, while the test runs."""
+    for name, value in stack.settings().items():
+        monkeypatch.setenv(name, value)
     current.cache_clear()
     installation.store.cache_clear()
     yield stack
-    os.environ.clear()
-    os.environ.update(before)
     current.cache_clear()
     installation.store.cache_clear()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from gauntlet.testing.lifecycle import installation
 @pytest.fixture
 def installed(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """The settings of this process while the test runs."""
+    for name in [name for name in os.environ if name.startswith("GAUNTLET_")]:
+        monkeypatch.delenv(name)
     (tmp_path / "store").mkdir()
     (tmp_path / "include").mkdir()
     monkeypatch.setenv("GAUNTLET_DATABASE_URL", database_url)
