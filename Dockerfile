@@ -60,7 +60,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     AIRFLOW__CORE__DAGS_FOLDER=/opt/airflow/dags \
     AIRFLOW__CORE__PLUGINS_FOLDER=/opt/airflow/plugins \
     AIRFLOW__CORE__LOAD_EXAMPLES=False \
-    GAUNTLET_DEFINITIONS_ROOT=/opt/airflow/include
+    GAUNTLET_DEFINITIONS_ROOT=/opt/airflow/include \
+    PYTHONPATH=/opt/airflow/config
 WORKDIR /opt/airflow
 USER 50000:0
 ENTRYPOINT ["/usr/bin/tini", "--"]
