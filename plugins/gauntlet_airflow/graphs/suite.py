@@ -99,7 +99,7 @@ def _dag(
         max_active_runs=_RUNS,
         max_active_tasks=_TASKS,
         # Once admitted, runs are finished before others are begun.
-        default_args={"owner": owner or "gauntlet", "weight_rule": "upstream", "retries": 2, "retry_delay": 5},
+        default_args={"owner": owner or "gauntlet", "weight_rule": "upstream", "retries": 5, "retry_delay": 5},
     ) as dag:
         admit = Admit(
             task_id="admit",
