@@ -353,7 +353,8 @@ def test_kubectl_exec_passes_stdin_and_the_exit_code(namespace: Any) -> None:
 
 
 def test_a_watch_shows_a_recognisable_life(namespace: Any) -> None:
-    pod = namespace.pod(namespace.container(command="sleep 0.3"), name="life")
+    # A kubelet looks at its containers once a second: one that is shorter may never be seen running.
+    pod = namespace.pod(namespace.container(command="sleep 3"), name="life")
     start = namespace.api.list_namespaced_pod(namespace.name).metadata.resource_version
     namespace.create(pod)
     seen: list[tuple[str, str]] = []
