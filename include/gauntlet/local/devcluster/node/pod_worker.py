@@ -261,7 +261,8 @@ class PodWorker:
             found |= {"podIP": self.node.host_ip, "podIPs": [{"ip": self.node.host_ip}]}
         if inits:
             found["initContainerStatuses"] = [_init_status(r, self._resources(r)) for r in inits]
-        if self.over and self._outcome:
+        # Whoever sees the pod ended must see why at once, also before the worker has done with it.
+        if self._outcome and (self.over or phase in ("Failed", "Succeeded")):
             found |= self._outcome
         return found
 
