@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gauntlet.runs.states import State, Status
 from gauntlet.settings import current
-from gauntlet.storage import executions, layout, retention
+from gauntlet.storage import executions, retention
 from gauntlet.testing.lifecycle.installation import store, transaction
 
 # A row is made before its DAG run; the time between the two is no reason to close it.
@@ -92,7 +92,6 @@ def retire_runs() -> list[str]:
     with transaction() as connection:
         old = retention.expired(connection, limit)
     for execution in old:
-        store().delete(layout.run(execution.public_id))
         with transaction() as connection:
-            retention.delete_rows(connection, [execution.execution_id])
+            retention.remove(connection, store(), [execution])
     return [execution.public_id for execution in old]
